@@ -1,0 +1,1 @@
+"""The command line: one file a command, thin, importing what is heavy only when it runs."""

@@ -1,0 +1,1 @@
+"""Edge in: bytes from capture files, each whole frame with its place and time."""

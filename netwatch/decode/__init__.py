@@ -1,0 +1,1 @@
+"""Bytes to columns: link layers, IP, transports and tunnels, in one numba kernel."""

@@ -1,0 +1,1 @@
+"""One file per failure mode: a window in, findings out."""

@@ -1,0 +1,1 @@
+"""Edge out: terminal summary, JSON, flow records and the report page."""

@@ -1,0 +1,1 @@
+"""One-second windows per service and per firewall, with what is normal for each."""

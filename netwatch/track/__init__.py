@@ -1,0 +1,1 @@
+"""Tables driven by packets: fragments, flows and the firewall's sessions. Bounded, expiring by event time."""
