@@ -1,0 +1,83 @@
+"""The TOML files under ``rules/``: detectors' thresholds, playbooks and firewall profiles, each read into its typed settings.
+
+In a checkout they lie beside the package, in an installation inside it; both are found from any working folder.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from netwatch.errors import ConfigError, UsageError
+from netwatch.model.session import FirewallProfile
+
+PACKAGE = Path(__file__).resolve().parent
+
+Settings = TypeVar("Settings")
+
+
+@cache
+def rules_folder() -> Path:
+    """The folder ``rules/`` of this installation.
+
+    Raises:
+        ConfigError: the installation is incomplete.
+    """
+    for folder in (PACKAGE / "data" / "rules", PACKAGE.parent / "rules"):
+        if (folder / "firewalls").is_dir():
+            return folder
+    raise ConfigError(f"{PACKAGE}: the rules that belong to netwatch are missing; install it again")
+
+
+def load(settings_type: type[Settings], path: Path) -> Settings:
+    """Read one TOML file into its type.
+
+    Raises:
+        ConfigError: unreadable, not TOML, or a key that is unknown, missing or of the wrong type; the text names file and key.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return msgspec.toml.decode(text, type=settings_type, strict=True)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {plain_words(error)}") from error
+
+
+def plain_words(error: Exception) -> str:
+    """msgspec's message with its JSON path ``$.a.b`` put in the words of a TOML file."""
+    message, separator, where = str(error).partition(" - at `$")
+    return f"{where.strip('.`')}: {message}" if separator else message
+
+
+def names(kind: str) -> list[str]:
+    """The names of what there is of a kind (``firewalls``, ``playbooks``, ``detectors``), sorted."""
+    return sorted(path.stem for path in (rules_folder() / kind).glob("*.toml"))
+
+
+def find(kind: str, name: str) -> Path:
+    """The file of a named rule.
+
+    Raises:
+        UsageError: there is none; the text lists those that exist.
+    """
+    if name not in names(kind):
+        raise UsageError(f"unknown {kind.removesuffix('s')} '{name}': there are {', '.join(names(kind))}")
+    return rules_folder() / kind / f"{name}.toml"
+
+
+def firewall_profile(name: str) -> FirewallProfile:
+    """A known profile by name, or the user's own by the path of a TOML file.
+
+    Raises:
+        UsageError: no such profile.
+        ConfigError: the file is wrong.
+    """
+    if name.endswith(".toml"):
+        return load(FirewallProfile, Path(name))
+    if name not in names("firewalls"):
+        known = ", ".join(names("firewalls"))
+        raise UsageError(f"unknown firewall profile '{name}': there are {known}; or give the path of a TOML file of your own")
+    return load(FirewallProfile, find("firewalls", name))
