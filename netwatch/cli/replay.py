@@ -1,0 +1,78 @@
+"""``netwatch replay``: from a capture to a diagnosed incident."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netwatch.cli.options import Captures, Inner
+
+EXIT_INCIDENT = 3
+
+
+def replay(
+    captures: Captures,
+    config: Annotated[Path | None, typer.Option(help="Take services, firewall and never_block from this file.", metavar="F")] = None,
+    firewall: Annotated[
+        str | None,
+        typer.Option(help="How it keeps state: linux, panos, asa, srx, fortigate or your own TOML file.", metavar="PROFILE"),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Entries of its state table; default: the profile's.", metavar="N")] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option("--strict/--loose", help="Must a TCP session begin with SYN? Default: the profile's.", show_default=False),
+    ] = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option(help="What to protect; repeatable; default: learned from the traffic.", metavar="ADDR:PORT/PROTO"),
+    ] = None,
+    inner: Inner = False,
+    no_expiry: Annotated[bool, typer.Option("--no-expiry", help="Run the session table without time-outs.")] = False,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(help="Replay also with this playbook in force from when it would have been applied; repeatable.", metavar="PLAYBOOK"),
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="Write the result as JSON; - is standard output.", metavar="F|-")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with charts that opens offline.", metavar="F.html")] = None,
+    fail_on_incident: Annotated[bool, typer.Option("--fail-on-incident", help="Exit with 3 if there was an incident.")] = False,
+) -> None:
+    """Say what failed in the firewall's state: since when, for which service, caused by whom, and what would have ended it.
+
+    \b
+    Examples:
+      netwatch replay incident.pcap
+      netwatch replay day1.pcap.zst day2.pcap.zst --limit 262144 --what-if synproxy --report incident.html
+      zcat incident.pcap.gz | netwatch replay - --service 203.0.113.25:25/tcp --json - | jq .incidents
+    """
+    from netwatch.cli.progress import shown
+    from netwatch.pipeline import open_captures, replay_captures, replay_settings
+
+    settings = replay_settings(
+        config=config,
+        firewall=firewall,
+        limit=limit,
+        strict=strict,
+        services=service or (),
+        inner=inner,
+        expiry=not no_expiry,
+        what_if=what_if or (),
+    )
+    opened = open_captures(captures)
+    with shown(opened):
+        result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]])
+
+    if json is not None:
+        from netwatch.export.json_result import write_json
+
+        write_json(result, json)
+    if report is not None:
+        from netwatch.export.report import write_report
+
+        write_report(result, report)
+    if json != "-":
+        from netwatch.export.summary import print_summary
+
+        print_summary(result)
+    if fail_on_incident and result.incidents:
+        raise typer.Exit(EXIT_INCIDENT)
