@@ -68,6 +68,7 @@ class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True):
     invalid_bad_state: int = 0
     one_sided_flows: int = 0
     two_sided_flows: int = 0
+    first_payloads: int = 0  # flows whose client sent its first payload: a client that never does holds an entry for nothing
     resumed: tuple[int, ...] = NO_GAPS  # flows that spoke again after an idle gap, by gap bin
     resume_answered: tuple[int, ...] = NO_GAPS
     resume_unanswered: tuple[int, ...] = NO_GAPS
