@@ -34,7 +34,9 @@ FLOW = np.dtype(
         ("vlan", np.uint16),
         ("protocol", np.uint8),
         ("end", np.uint8),  # FlowEnd
-        ("_pad", np.uint32),
+        ("fragments", np.uint8),  # 1: later fragments whose ports are not known, kept apart from the flows of their protocol
+        ("_pad1", np.uint8),
+        ("_pad", np.uint16),
     ]
 )
 

@@ -67,7 +67,9 @@ PACKET = np.dtype(
         ("icmp_type", np.uint8),
         ("icmp_code", np.uint8),
         ("direction", np.uint8),  # Direction
-        ("_pad", np.uint32),
+        ("transport_header_len", np.uint8),  # bytes, options included; 0 where there is none or it is unknown
+        ("_pad1", np.uint8),
+        ("_pad", np.uint16),
     ]
 )
 
