@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from netwatch.model.replay import PrefixPoint, SeriesPoint, ServicePoint
-from netwatch.model.window import ServiceWindow, Window
+from netwatch.model.session import SessionState
+from netwatch.model.window import FirewallWindow, ServiceWindow, Window
 
 MAX_POINTS = 3600
 """An hour in seconds; more than a screen has pixels."""
@@ -17,6 +18,8 @@ SERVICES_KEPT = 16
 """Services a point remembers; a report draws far fewer."""
 
 PREFIXES_KEPT = 12
+
+HALF_OPEN_STATES = (SessionState.SYN_SENT, SessionState.SYN_RECV, SessionState.SYN_SENT2)
 
 
 class SeriesBuilder:
@@ -63,13 +66,13 @@ def point_of(window: Window) -> SeriesPoint:
         fill_slope_per_s=firewall.fill_slope_per_s,
         time_to_full_s=firewall.time_to_full_s,
         assured=firewall.assured,
-        half_open=sum(service.half_open for service in window.services),
+        half_open=_half_open(firewall),
         packets=firewall.packets,
         new_sessions=firewall.new_sessions,
         dropped_full=firewall.dropped_full,
         early_dropped=firewall.early_dropped,
         shed=sum(service.shed for service in window.services),
-        invalid=_invalid(window),
+        invalid=_invalid(firewall),
         services=_busiest(_service_point(service) for service in window.services),
         prefixes=_top(prefixes),
     )
@@ -102,8 +105,11 @@ def merged(first: SeriesPoint, second: SeriesPoint) -> SeriesPoint:
     )
 
 
-def _invalid(window: Window) -> int:
-    firewall = window.firewall
+def _half_open(firewall: FirewallWindow) -> int:
+    return sum(firewall.by_state[state] for state in HALF_OPEN_STATES if state < len(firewall.by_state))
+
+
+def _invalid(firewall: FirewallWindow) -> int:
     return (
         firewall.invalid_malformed
         + firewall.invalid_no_session
