@@ -73,7 +73,7 @@ class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True):
     resume_answered: tuple[int, ...] = NO_GAPS
     resume_unanswered: tuple[int, ...] = NO_GAPS
     distinct_sources: int = 0  # addresses behind the new attempts, estimated
-    known_sources_share: float = 0.0  # of the new attempts' sources, those seen in earlier windows
+    known_sources_share: float = 0.0  # of the new attempts' sources, those that completed a session (UDP: were answered) in earlier windows
     source_entropy: float = 0.0  # of the new attempts' prefixes, 0 one prefix … 1 all different
     top_prefixes: tuple[PrefixShare, ...] = ()
     entries: int = 0
@@ -86,7 +86,7 @@ class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True):
     normal_completed: Normal = UNKNOWN
     normal_resets: Normal = UNKNOWN
     normal_acks: Normal = UNKNOWN
-    normal_packets: Normal = UNKNOWN
+    normal_packets: Normal = UNKNOWN  # both directions together
 
     @property
     def invalid(self) -> int:
@@ -123,6 +123,14 @@ class FirewallWindow(msgspec.Struct, frozen=True, kw_only=True):
     invalid_out_of_window: int = 0
     invalid_bad_rst: int = 0
     invalid_bad_state: int = 0
+    invalid_unrelated_error: int = 0  # ICMP errors about flows that have no entry
+    picked_up: int = 0  # entries created mid-stream
+    one_sided_flows: int = 0
+    two_sided_flows: int = 0
+    elsewhere_attempts: int = 0  # new attempts that belong to no service
+    elsewhere_sources: int = 0  # addresses behind them, estimated
+    elsewhere_entropy: float = 0.0  # of their prefixes, as for a service
+    elsewhere_prefixes: tuple[PrefixShare, ...] = ()
     fragments: int = 0
     fragment_bytes: int = 0
     reassembled: int = 0  # datagrams completed

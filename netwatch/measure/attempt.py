@@ -1,0 +1,29 @@
+"""What a new attempt is: a client asks for a session, whether or not it gets one.
+
+Detectors compare what was asked with what was completed, so an attempt must count although the table was full, a mitigation refused it or
+nobody answered; and a client that repeats its SYN still asks only once.
+"""
+
+from netwatch.jit import inlined
+from netwatch.model.service import Protocol
+from netwatch.model.tracked import FlowEvent, SessionEvent, Verdict
+from netwatch.model.packet import TcpFlag
+
+TCP, UDP = int(Protocol.TCP), int(Protocol.UDP)
+SYN = int(TcpFlag.SYN)
+HANDSHAKE_FLAGS = int(TcpFlag.FIN | TcpFlag.SYN | TcpFlag.RST | TcpFlag.ACK)
+"""The flags that decide what a segment does to a session; the others only accompany."""
+
+OPENED = int(SessionEvent.CREATED | SessionEvent.PICKED_UP)
+SHED = int(SessionEvent.SHED)
+FIRST = int(FlowEvent.FIRST)
+SYN_RETRANSMITTED = int(FlowEvent.SYN_RETRANSMITTED)
+DROPPED = int(Verdict.DROPPED)
+
+
+@inlined
+def is_attempt(protocol: int, flags: int, events: int, flow_events: int, verdict: int) -> bool:
+    """Whether the packet asks for a session: a first SYN; else one that made an entry, or would have (full table, first one shed)."""
+    if protocol == TCP and flags & HANDSHAKE_FLAGS == SYN:
+        return flow_events & SYN_RETRANSMITTED == 0
+    return events & OPENED != 0 or verdict == DROPPED or (events & SHED != 0 and flow_events & FIRST != 0)

@@ -1,0 +1,185 @@
+"""Learning services from traffic: who answers, and who is asked so much that it must be one.
+
+A responder becomes a service after three answered sessions: a SYN-ACK to a SYN, a datagram to a datagram. Scans stay out, since each
+of their destinations is asked once and does not answer; so do ephemeral ports. For TCP only a SYN-ACK counts, and that names the responder
+beyond doubt. A UDP flow whose answer is seen first has its roles reversed, so high ports are never learned, nor one that is asked from a
+well-known port.
+
+Two kinds of services never show an answer: one whose answers take another path (its clients acknowledge what was not seen, so
+``FlowEvent.ONE_SIDED`` names them), and the victim of a flood that drowns it: a hundred new attempts within a second.
+
+Candidates lie in sets of eight, as in a processor's cache: bounded, no chain to follow, and the least valuable of eight leaves. An answered
+session is worth more than any number of attempts, so that a scan cannot wash out what has begun to answer.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from netwatch.jit import inlined, njit
+from netwatch.measure.attempt import DROPPED, HANDSHAKE_FLAGS, TCP, UDP, is_attempt
+from netwatch.model.packet import Rows, TcpFlag
+from netwatch.model.tracked import FlowEvent, SessionEvent
+from netwatch.model.tuple_hash import FIXED_SEED, mix
+
+ANSWERED_SESSIONS = 3
+"""Answered sessions that make a service."""
+
+HEAVY_ATTEMPTS_PER_S = 100
+"""New attempts within one second of event time that make a service of what never answers."""
+
+EPHEMERAL_FROM = 32768
+"""Linux takes its own ports from here on (net.ipv4.ip_local_port_range); IANA's range 49152-65535 (RFC 6335) lies within."""
+
+WELL_KNOWN_BELOW = 1024
+
+SETS, WAYS = 1024, 8
+PROMOTED_AT_ONCE = 64
+"""Services that one call may bring; the evidence for more is still there at the next call."""
+
+CANDIDATE = np.dtype(
+    [
+        ("hi", np.uint64),
+        ("lo", np.uint64),
+        ("second", np.int64),  # of event time, that ``attempts`` belongs to
+        ("last_ns", np.int64),
+        ("endpoint", np.uint32),  # port << 8 | protocol; 0 an empty way
+        ("attempts", np.uint32),
+        ("answered", np.uint32),
+        ("promoted", np.uint32),  # 1 if it was handed over: it waits for its replacement
+    ]
+)
+
+SYN_ACK = int(TcpFlag.SYN | TcpFlag.ACK)
+REPLIED = int(SessionEvent.REPLIED)
+NEW = int(SessionEvent.CREATED | SessionEvent.PICKED_UP | SessionEvent.SHED)
+ONE_SIDED = int(FlowEvent.ONE_SIDED)
+SECOND_NS = 1_000_000_000
+ENDPOINT_SHIFT = np.uint64(40)
+
+NOTHING, SOURCE_ANSWERED, DESTINATION_ANSWERED, DESTINATION_ASKED = range(4)
+"""What one packet says about one of its ends."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What speaks for a service."""
+
+    hi: int
+    lo: int
+    port: int
+    protocol: int
+    answered: int  # sessions; 0 if it was only asked
+
+
+@inlined
+def _may_be_service(port: int, peer_port: int) -> bool:
+    """Whether a UDP port can be a service's: not ephemeral, and not asked from a well-known port that really is the one answering."""
+    return 0 < port < EPHEMERAL_FROM and (port < WELL_KNOWN_BELOW or peer_port >= WELL_KNOWN_BELOW)
+
+
+@inlined
+def _worth(candidate: Rows, second: int) -> int:
+    """What is lost if it leaves: promoted nothing, then attempts of this second, then answered sessions above all."""
+    if candidate.promoted:
+        return 0
+    attempts = candidate.attempts if candidate.second == second else 0
+    return (np.int64(candidate.answered) << 32) + np.int64(attempts) + 1
+
+
+@inlined
+def _place(table: Rows, hi: np.uint64, lo: np.uint64, endpoint: int, ts_ns: int, seed: np.uint64) -> int:
+    """Return the candidate's place in the table, after making one if it is new."""
+    code = mix(lo ^ (np.uint64(endpoint) << ENDPOINT_SHIFT) ^ mix(hi ^ seed))
+    first = np.int64(code & np.uint64(SETS - 1)) * WAYS
+    second = ts_ns // SECOND_NS
+    victim = first
+    for place in range(first, first + WAYS):
+        candidate = table[place]
+        if candidate.endpoint == endpoint and candidate.lo == lo and candidate.hi == hi:
+            return place
+        if candidate.endpoint == 0:
+            victim = place
+            break
+        worth, least = _worth(candidate, second), _worth(table[victim], second)
+        if worth < least or (worth == least and candidate.last_ns < table[victim].last_ns):
+            victim = place
+    table[victim].hi = hi
+    table[victim].lo = lo
+    table[victim].endpoint = endpoint
+    table[victim].second = second
+    table[victim].attempts = 0
+    table[victim].answered = 0
+    table[victim].promoted = 0
+    return victim
+
+
+@inlined
+def _tcp_role(flags: int, sport: int, dport: int, events: int, flow_events: int, verdict: int) -> int:
+    if flags == SYN_ACK and events & REPLIED:
+        return SOURCE_ANSWERED
+    if flow_events & ONE_SIDED and min(sport, dport) < EPHEMERAL_FROM:
+        return DESTINATION_ANSWERED if dport <= sport else SOURCE_ANSWERED  # the lower port is the service's, whichever half this is
+    return DESTINATION_ASKED if is_attempt(TCP, flags, events, flow_events, verdict) else NOTHING
+
+
+@inlined
+def _udp_role(sport: int, dport: int, events: int, flow_events: int, verdict: int) -> int:
+    if events & REPLIED:
+        return SOURCE_ANSWERED if _may_be_service(sport, dport) else NOTHING
+    asked = is_attempt(UDP, 0, events, flow_events, verdict) and _may_be_service(dport, sport)
+    return DESTINATION_ASKED if asked else NOTHING
+
+
+@njit
+def _gather(packets: Rows, tracked: Rows, table: Rows, promoted: Rows, seed: np.uint64) -> int:
+    """Add the evidence of all packets without a service to the table; copy the candidates that have enough to ``promoted``."""
+    found = 0
+    for i in range(len(packets)):
+        seen = tracked[i]
+        events, flow_events, verdict = np.int64(seen.session_events), np.int64(seen.flow_events), np.int64(seen.verdict)
+        if seen.service != 0 or not (events & (REPLIED | NEW) or flow_events & ONE_SIDED or verdict == DROPPED):
+            continue
+        packet = packets[i]
+        protocol, sport, dport = np.int64(packet.protocol), np.int64(packet.sport), np.int64(packet.dport)
+        role = NOTHING
+        if protocol == TCP:
+            role = _tcp_role(np.int64(packet.tcp_flags) & HANDSHAKE_FLAGS, sport, dport, events, flow_events, verdict)
+        elif protocol == UDP:
+            role = _udp_role(sport, dport, events, flow_events, verdict)
+        if role == NOTHING:
+            continue
+        if role == SOURCE_ANSWERED:
+            place = _place(table, packet.src_hi, packet.src_lo, sport << 8 | protocol, packet.ts_ns, seed)
+        else:
+            place = _place(table, packet.dst_hi, packet.dst_lo, dport << 8 | protocol, packet.ts_ns, seed)
+        candidate = table[place]
+        candidate.last_ns = packet.ts_ns
+        if role == DESTINATION_ASKED:
+            second = packet.ts_ns // SECOND_NS
+            candidate.attempts = candidate.attempts + 1 if candidate.second == second else 1
+            candidate.second = second
+        else:
+            candidate.answered += 1
+        enough = candidate.answered >= ANSWERED_SESSIONS or candidate.attempts >= HEAVY_ATTEMPTS_PER_S
+        if enough and candidate.promoted == 0 and found < len(promoted):
+            candidate.promoted = 1
+            promoted[found] = candidate
+            found += 1
+    return found
+
+
+class Candidates:
+    """The responders and heavily asked destinations that may become services."""
+
+    def __init__(self, *, seed: int = FIXED_SEED) -> None:
+        self._table = np.zeros(SETS * WAYS, CANDIDATE)
+        self._promoted = np.zeros(PROMOTED_AT_ONCE, CANDIDATE)
+        self._seed = np.uint64(seed)
+
+    def gather(self, packets: Rows, tracked: Rows) -> Iterator[Evidence]:
+        """Add the evidence in these packets and yield what has enough of it now, each once."""
+        for candidate in self._promoted[: _gather(packets, tracked, self._table, self._promoted, self._seed)]:
+            endpoint = int(candidate["endpoint"])
+            answered = int(candidate["answered"]) if candidate["answered"] >= ANSWERED_SESSIONS else 0
+            yield Evidence(int(candidate["hi"]), int(candidate["lo"]), endpoint >> 8, endpoint & 0xFF, answered)

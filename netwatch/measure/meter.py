@@ -1,0 +1,239 @@
+"""The window meter: counts packets while a window is open, and makes the ``Window`` that detectors see when it closes.
+
+Counting is the kernels' work (``counters``, ``sources``). Closing is done once a second and costs what the services that did something
+cost, not what the directory could hold: their rows are read, written into values, taught to the normals and set to zero again. A service
+that has gone silent is one that did something: it is shown, with zeros, as long as it holds entries, is alarmed, or has a normal that says
+it should not be silent.
+"""
+
+import copy
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from netwatch.measure.counters import COLUMNS, GAP_BINS, RESUMED, Column, walk
+from netwatch.measure.forecast import FillForecast, drop_probability
+from netwatch.measure.normal import Normals
+from netwatch.measure.services import ServiceDirectory
+from netwatch.measure.sources import NO_SOURCES, Sources, SourceSummary
+from netwatch.model.packet import Rows
+from netwatch.model.session import Census, FirewallProfile, GroupCounts, SessionState, TableCounts
+from netwatch.model.tuple_hash import FIXED_SEED
+from netwatch.model.window import FirewallWindow, ServiceWindow, Window
+
+SILENT_BELOW_PER_S = 0.02
+"""A service whose normal packet rate is lower than this is not missed when it is silent: one packet in a minute."""
+
+SERVICE_COUNTS = {
+    column.name.lower(): int(column) for column in Column if column.name.lower() in ServiceWindow.__struct_fields__
+}  # fmt: skip
+FIREWALL_COUNTS = {
+    column.name.lower(): int(column) for column in Column if column.name.lower() in FirewallWindow.__struct_fields__
+}  # fmt: skip
+NEW_SESSIONS = [Column.NEW_TCP, Column.NEW_UDP, Column.NEW_OTHER]
+PACKETS, BYTES = [Column.PACKETS_OUT, Column.PACKETS_IN], [Column.BYTES_OUT, Column.BYTES_IN]
+
+FEATURES = ("syn", "attempts", "completed", "resets", "acks", "packets")
+"""What a service's normals are kept of; the names follow ``normal_`` in ``ServiceWindow``."""
+
+FEATURE_COLUMNS = (
+    [Column.SYN],
+    [Column.NEW_ATTEMPTS],
+    [Column.HANDSHAKES_COMPLETED],
+    [Column.RESETS_OUT, Column.RESETS_IN],
+    [Column.ACKS_IN],
+    PACKETS,
+)
+NORMAL_FIELDS = tuple(f"normal_{feature}" for feature in FEATURES)
+FIREWALL_FEATURE_COLUMNS = (NEW_SESSIONS, [Column.FRAGMENTS])
+PACKETS_FEATURE = FEATURES.index("packets")
+WHOLE = np.zeros(1, np.intp)
+"""The only row of the firewall's own normals."""
+
+Counts = NDArray[np.int64]
+Groups = Callable[[int], GroupCounts]
+
+
+class ReassemblyTotals(msgspec.Struct, frozen=True):
+    """What reassembly has done since the start, and the memory that it holds now."""
+
+    completed: int = 0  # datagrams
+    failed: int = 0
+    bytes_held: int = 0
+
+
+class WindowMeter:
+    """Counts of the open window, and what earlier ones have taught."""
+
+    def __init__(self, directory: ServiceDirectory, *, seed: int = FIXED_SEED) -> None:
+        rows = directory.capacity + 1
+        self._directory = directory
+        self._seed = np.uint64(seed)
+        self._counts: Counts = np.zeros((rows, COLUMNS), np.int64)
+        self._sources = Sources(rows, seed=seed)
+        self._normals = Normals(rows, len(FEATURES))
+        self._firewall_normals = Normals(1, len(FIREWALL_FEATURE_COLUMNS))
+        self._forecast = FillForecast()
+        self._alarmed = np.zeros(rows, np.bool_)
+        self._firewall_alarmed = False
+        self._holding = np.zeros(rows, np.bool_)  # rows that held entries when the last window closed
+        self._expired = 0
+        self._early_dropped = 0
+        self._reassembly = ReassemblyTotals()
+
+    def fork(self) -> "WindowMeter":
+        """A copy that goes its own way from now on, with the same directory: the meter of a what-if."""
+        return copy.deepcopy(self, {id(self._directory): self._directory})
+
+    def alarmed(self, label: str | None, on: bool) -> None:  # noqa: FBT001 (reads as a sentence: alarmed(label, True))
+        """An incident of this service (``None``: of the whole firewall) is open or not: what it sees meanwhile is not normal."""
+        if label is None:
+            self._firewall_alarmed = on
+        elif (row := self._directory.indices.get(label)) is not None:
+            self._alarmed[row] = on
+
+    def add(self, packets: Rows, tracked: Rows) -> None:
+        """Count packets that belong to the open window."""
+        walk(packets, tracked, self._counts, self._sources.arrays, self._sources.stamp, self._seed)
+
+    def close(
+        self,
+        *,
+        start_s: float,
+        duration_s: float,
+        table: TableCounts,
+        groups: Groups,
+        profile: FirewallProfile,
+        reassembly: ReassemblyTotals = ReassemblyTotals(),  # noqa: B008 (frozen)
+        census: Census | None = None,
+        lost_packets: int = 0,
+        sampled_one_in: int = 1,
+    ) -> Window:
+        """End the window and return it; the next one begins empty.
+
+        Args:
+            start_s: of the window, since the epoch.
+            duration_s: 1, or more after a silence.
+            table: the session table's counts at the window's end; the totals in it are since the start.
+            groups: gives the entries of a service by its row in the directory.
+            profile: the firewall's, with the limit that is in force now.
+            reassembly: totals since the start.
+            census: the newest one.
+            lost_packets: by the ring or the exporter, within the window.
+            sampled_one_in: 1 if every packet was seen.
+        """
+        end_s = start_s + duration_s
+        rows = self._shown_rows()
+        learning = self._normals.windows > 0
+        learning[rows] = True
+        learning &= ~self._alarmed
+        learning[0] = not self._is_firewall_alarmed
+        sources = self._sources.close(
+            self._counts[:, Column.NEW_ATTEMPTS], now_s=end_s, duration_s=duration_s, learning=learning
+        )  # fmt: skip
+        self._forecast.update(end_s, table.all.entries)
+        window = Window(
+            start_s=start_s,
+            duration_s=duration_s,
+            warming=self._firewall_normals.warming(0),
+            lost_packets=lost_packets,
+            sampled_one_in=sampled_one_in,
+            firewall=self._firewall_window(table, profile, reassembly, sources.get(0, NO_SOURCES)),
+            services=self._service_windows(rows, groups, sources),
+            census=census,
+        )
+        self._learn(rows, duration_s)
+        self._counts[self._touched()] = 0
+        self._expired, self._early_dropped, self._reassembly = table.expired, table.early_dropped, reassembly
+        return window
+
+    @property
+    def _is_firewall_alarmed(self) -> bool:
+        return self._firewall_alarmed or bool(self._alarmed.any())
+
+    def _touched(self) -> NDArray[np.intp]:
+        return np.flatnonzero(self._counts[:, PACKETS].any(axis=1))
+
+    def _shown_rows(self) -> NDArray[np.intp]:
+        """Services that did something, hold something, are alarmed, or ought to have done something."""
+        shown = self._counts[:, PACKETS].any(axis=1) | self._holding | self._alarmed
+        shown |= self._normals.level[:, PACKETS_FEATURE] > SILENT_BELOW_PER_S
+        shown[0] = False
+        return np.flatnonzero(shown)
+
+    def _service_windows(
+        self, rows: NDArray[np.intp], groups: Groups, sources: dict[int, SourceSummary]
+    ) -> tuple[ServiceWindow, ...]:  # fmt: skip
+        windows = []
+        for row, counts in zip(rows.tolist(), self._counts[rows].tolist(), strict=True):
+            group = groups(row)
+            self._holding[row] = group.entries > 0
+            windows.append(self._service_window(row, counts, group, sources.get(row, NO_SOURCES)))
+        return tuple(windows)
+
+    def _service_window(self, row: int, counts: list[int], group: GroupCounts, sources: SourceSummary) -> ServiceWindow:
+        fields = {name: counts[column] for name, column in SERVICE_COUNTS.items()}
+        normals = dict(zip(NORMAL_FIELDS, self._normals.of(row), strict=True))
+        return ServiceWindow(
+            service=self._directory.service(row),
+            warming=self._normals.warming(row),
+            new_sessions=counts[Column.NEW_TCP] + counts[Column.NEW_UDP] + counts[Column.NEW_OTHER],
+            resumed=tuple(counts[RESUMED : RESUMED + GAP_BINS]),
+            resume_answered=tuple(counts[RESUMED + GAP_BINS : RESUMED + 2 * GAP_BINS]),
+            resume_unanswered=tuple(counts[RESUMED + 2 * GAP_BINS :]),
+            distinct_sources=sources.distinct,
+            known_sources_share=sources.known_share,
+            source_entropy=sources.entropy,
+            top_prefixes=sources.top_prefixes,
+            entries=group.entries,
+            half_open=group.half_open,
+            unreplied=group.unreplied,
+            established=group.by_state[SessionState.ESTABLISHED],
+            time_wait=group.by_state[SessionState.TIME_WAIT],
+            **fields,
+            **normals,
+        )
+
+    def _firewall_window(
+        self, table: TableCounts, profile: FirewallProfile, reassembly: ReassemblyTotals, elsewhere: SourceSummary
+    ) -> FirewallWindow:  # fmt: skip
+        totals = self._counts.sum(axis=0)
+        normal_new_sessions, normal_fragments = self._firewall_normals.of(0)
+        return FirewallWindow(
+            packets=int(totals[PACKETS].sum()),
+            bytes=int(totals[BYTES].sum()),
+            entries=table.all.entries,
+            limit=profile.limit,
+            fill_slope_per_s=self._forecast.slope_per_s,
+            time_to_full_s=self._forecast.time_to_full_s(table.all.entries, profile.limit),
+            drop_probability=drop_probability(table, profile),
+            new_sessions=int(totals[NEW_SESSIONS].sum()),
+            expired=table.expired - self._expired,
+            early_dropped=table.early_dropped - self._early_dropped,
+            assured=table.all.assured,
+            unreplied=table.all.unreplied,
+            by_state=table.all.by_state,
+            elsewhere_attempts=int(self._counts[0, Column.NEW_ATTEMPTS]),
+            elsewhere_sources=elsewhere.distinct,
+            elsewhere_entropy=elsewhere.entropy,
+            elsewhere_prefixes=elsewhere.top_prefixes,
+            reassembled=reassembly.completed - self._reassembly.completed,
+            reassembly_failed=reassembly.failed - self._reassembly.failed,
+            reassembly_bytes=reassembly.bytes_held,
+            normal_new_sessions=normal_new_sessions,
+            normal_fragments=normal_fragments,
+            **{name: int(totals[column]) for name, column in FIREWALL_COUNTS.items()},
+        )
+
+    def _learn(self, rows: NDArray[np.intp], duration_s: float) -> None:
+        rates = _features(self._counts[rows], FEATURE_COLUMNS) / duration_s
+        self._normals.learn(rows, rates, duration_s=duration_s, alarmed=self._alarmed[rows])
+        totals = _features(self._counts.sum(axis=0)[None, :], FIREWALL_FEATURE_COLUMNS) / duration_s
+        self._firewall_normals.learn(WHOLE, totals, duration_s=duration_s, alarmed=np.array([self._is_firewall_alarmed]))
+
+
+def _features(counts: Counts, columns: tuple[list[Column], ...]) -> NDArray[np.float64]:
+    """One column for each feature: the sum of its counters."""
+    return np.stack([counts[:, feature].sum(axis=1) for feature in columns], axis=1).astype(np.float64)

@@ -1,0 +1,87 @@
+"""What is normal: a robust level and spread for every feature of every service, learned as it goes.
+
+Score first, learn after: a window is compared with what the windows before it taught. Three things keep a flood from teaching the baseline:
+
+* The first ten windows are kept, and their median and median absolute deviation are the estimate, so that half of them may be anything.
+* From then on each value is clipped to 2.5 spreads around the level before it moves it (Huber's M-estimator of location as an
+  exponentially weighted mean): one wild window moves the level no more than a mildly high one.
+* While a service is alarmed its level follows 6 times more slowly than the slowest otherwise, clipped to one spread, and its spread not at
+  all: at most 20 % in an hour. Not frozen for good, since a service that has really moved would otherwise stay alarmed for ever.
+
+The weight of a window is 1/n while n windows are few (the plain mean, which converges fastest) and 1/300 from then on. A window of
+``d`` seconds weighs as ``d`` windows of one. The learning is a handful of operations on matrices of services x features, O(1) per feature.
+
+It fails where a service has no normal of its own: bursts an hour apart look wild each time.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netwatch.model.window import Normal
+
+WARM_WINDOWS = 10
+"""Windows before the normals mean anything."""
+
+SLOWEST_WINDOWS = 300
+ALARMED_WINDOWS = 1800
+CLIP_SPREADS = 2.5
+ALARMED_CLIP_SPREADS = 1.0
+
+MAD_TO_SIGMA = 1.4826
+"""Standard deviation over median absolute deviation of a normal distribution."""
+
+MEAN_DEVIATION_TO_SIGMA = 1.2533
+"""Standard deviation over mean absolute deviation of a normal distribution, sqrt(pi / 2)."""
+
+Matrix = NDArray[np.float64]
+
+
+class Normals:
+    """Levels and spreads of some features (columns) for some subjects (rows), all rates per second."""
+
+    def __init__(self, rows: int, features: int) -> None:
+        self.level: Matrix = np.zeros((rows, features))
+        self.spread: Matrix = np.zeros((rows, features))
+        self.windows = np.zeros(rows, np.int64)
+        self._first: Matrix = np.zeros((WARM_WINDOWS, rows, features))
+
+    def of(self, row: int) -> list[Normal]:
+        """The normals of one subject, in the order of the features."""
+        return [Normal(level, spread) for level, spread in zip(self.level[row].tolist(), self.spread[row].tolist(), strict=True)]
+
+    def warming(self, row: int) -> bool:
+        """Whether too few windows were seen for the normals to mean anything."""
+        return bool(self.windows[row] < WARM_WINDOWS)
+
+    def learn(self, rows: NDArray[np.intp], rates: Matrix, *, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
+        """Take in one window of these subjects; ``rates`` and ``alarmed`` are in their order."""
+        young = self.windows[rows] < WARM_WINDOWS
+        if young.any():
+            self._learn_first(rows[young], rates[young])
+        if not young.all():
+            self._follow(rows[~young], rates[~young], duration_s, alarmed[~young])
+        self.windows[rows] += 1
+
+    def _learn_first(self, rows: NDArray[np.intp], rates: Matrix) -> None:
+        seen = self.windows[rows]
+        self._first[seen, rows] = rates
+        kept = self._first[:, rows].copy()
+        kept[np.arange(WARM_WINDOWS)[:, None] > seen] = np.inf
+        self.level[rows] = _median(kept, seen + 1)
+        self.spread[rows] = MAD_TO_SIGMA * _median(np.abs(kept - self.level[rows]), seen + 1)
+
+    def _follow(self, rows: NDArray[np.intp], rates: Matrix, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
+        windows = np.where(alarmed, ALARMED_WINDOWS, np.minimum(self.windows[rows] + 1, SLOWEST_WINDOWS))
+        weight = (1.0 - (1.0 - 1.0 / windows) ** duration_s)[:, None]
+        level, spread = self.level[rows], self.spread[rows]
+        clip = np.where(alarmed, ALARMED_CLIP_SPREADS, CLIP_SPREADS)[:, None] * np.maximum(np.maximum(spread, 0.1 * level), 1.0)
+        step = np.clip(rates - level, -clip, clip)
+        self.level[rows] = level + weight * step
+        self.spread[rows] = spread + np.where(alarmed[:, None], 0.0, weight) * (MEAN_DEVIATION_TO_SIGMA * np.abs(step) - spread)
+
+
+def _median(values: Matrix, counts: NDArray[np.int64]) -> Matrix:
+    """Median along the first axis, of which column ``i`` holds ``counts[i]`` values and infinities behind them once it is sorted."""
+    ordered = np.sort(values, axis=0)
+    columns = np.arange(values.shape[1])
+    return 0.5 * (ordered[(counts - 1) // 2, columns] + ordered[counts // 2, columns])

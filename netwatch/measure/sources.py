@@ -1,0 +1,221 @@
+"""Who asks: all that a window knows of the sources of new attempts, in fixed memory.
+
+Four tables side by side, one for each question: which prefixes (``prefixes``), how many different addresses (``distinct``), how many of
+them are known clients (``known``), and what each prefix usually opens. They are filled packet by packet during the window, and read, taught
+and emptied in one go at its end.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netwatch.jit import inlined, njit
+from netwatch.measure.distinct import DistinctSketches, Histogram, Registers, add_distinct, estimate_distinct
+from netwatch.measure.known import PENDING, Filter, KnownSources, is_known, remember
+from netwatch.measure.prefixes import (
+    MOST_PREFIXES,
+    SLOTS,
+    TOP,
+    USUAL,
+    USUAL_SETS,
+    USUAL_WAYS,
+    Clocks,
+    Table,
+    attempts_in,
+    count_prefix,
+    key_text,
+    learn_usual,
+    prefix_key,
+    rank_prefix,
+    service_of,
+    usual_amount,
+    usual_time_s,
+)
+from netwatch.model.packet import Rows
+from netwatch.model.tuple_hash import FIXED_SEED, mix
+from netwatch.model.window import PrefixShare
+
+USED, PENDING_USED = 0, 1
+"""Places in ``SketchArrays.fill``: occupied slots of the prefix table, sources waiting to become known."""
+
+SERVICE_KEY = np.uint64(0x9FB2_1C65_1E98_DF25)
+"""Multiplied by the service, so that the same address at two services is two sources."""
+
+
+class SketchArrays(NamedTuple):
+    """The tables as the kernels take them."""
+
+    fill: NDArray[np.int64]
+    rest: NDArray[np.int64]  # attempts of each service that found the prefix table full
+    table: Table
+    occupied: NDArray[np.uint32]
+    sources: Registers
+    sources_histogram: Histogram
+    known: Registers
+    known_histogram: Histogram
+    filters: Filter
+    pending: NDArray[np.uint64]
+
+
+class Summaries(NamedTuple):
+    """What the closing kernel found, a row a service."""
+
+    weighted_logs: NDArray[np.float64]  # sum of count * log(count) over the prefixes
+    distinct: NDArray[np.float64]
+    distinct_known: NDArray[np.float64]
+    top_keys: NDArray[np.uint64]
+    top_counts: NDArray[np.int64]
+    top_usual: NDArray[np.float64]
+
+
+@inlined
+def _source_code(service: int, hi: np.uint64, lo: np.uint64, seed: np.uint64) -> np.uint64:
+    return mix(lo ^ mix(hi ^ seed ^ np.uint64(service) * SERVICE_KEY))
+
+
+@inlined
+def note_attempt(sketches: SketchArrays, service: int, hi: np.uint64, lo: np.uint64, stamp: int, seed: np.uint64) -> None:
+    """Count a new attempt's source in all tables."""
+    key = prefix_key(service, hi, lo)
+    used = count_prefix(sketches.table, sketches.occupied, sketches.fill[USED], stamp, key, mix(key ^ seed))
+    if used < 0:
+        sketches.rest[service] += 1
+    else:
+        sketches.fill[USED] = used
+    code = _source_code(service, hi, lo, seed)
+    add_distinct(sketches.sources, sketches.sources_histogram, service, code)
+    if is_known(sketches.filters, code):
+        add_distinct(sketches.known, sketches.known_histogram, service, code)
+
+
+@inlined
+def note_completed(sketches: SketchArrays, service: int, hi: np.uint64, lo: np.uint64, seed: np.uint64) -> None:
+    """Let a source become known when the window closes."""
+    waiting = sketches.fill[PENDING_USED]
+    if waiting < PENDING:
+        sketches.pending[waiting] = _source_code(service, hi, lo, seed)
+        sketches.fill[PENDING_USED] = waiting + 1
+
+
+@njit
+def _summarise(
+    sketches: SketchArrays,
+    summaries: Summaries,
+    rows: NDArray[np.intp],
+    usual: Rows,
+    clock_s: Clocks,
+    learning: NDArray[np.bool_],
+    generation: int,
+    seed: np.uint64,
+) -> int:
+    """Read the tables for the given services, then teach the longer-lived ones; return the bits set in the filter that learns."""
+    for row in rows:
+        summaries.weighted_logs[row] = 0.0
+        summaries.top_counts[row, :] = 0
+        summaries.distinct[row] = estimate_distinct(sketches.sources_histogram, row)
+        summaries.distinct_known[row] = estimate_distinct(sketches.known_histogram, row)
+    used = sketches.fill[USED]
+    for position in range(used):
+        slot = sketches.occupied[position]
+        key, count = sketches.table[slot, 0], attempts_in(sketches.table, slot)
+        row = service_of(key)
+        if count > 1:
+            summaries.weighted_logs[row] += count * np.log(count)
+        rank_prefix(summaries.top_keys, summaries.top_counts, row, key, count)
+    for row in rows:
+        for place in range(TOP):
+            if summaries.top_counts[row, place]:
+                summaries.top_usual[row, place] = usual_amount(usual, summaries.top_keys[row, place], clock_s, seed)
+    for position in range(used):
+        slot = sketches.occupied[position]
+        key = sketches.table[slot, 0]
+        if learning[service_of(key)]:
+            learn_usual(usual, key, attempts_in(sketches.table, slot), clock_s, seed)
+    new_bits = 0
+    for position in range(sketches.fill[PENDING_USED]):
+        new_bits += remember(sketches.filters, generation, sketches.pending[position])
+    return new_bits
+
+
+class SourceSummary(NamedTuple):
+    """The sources of one service's new attempts in one window."""
+
+    distinct: int
+    known_share: float
+    entropy: float
+    top_prefixes: tuple[PrefixShare, ...]
+
+
+NO_SOURCES = SourceSummary(0, 0.0, 0.0, ())
+
+
+class Sources:
+    """The tables of all services, row 0 standing for attempts that belong to none."""
+
+    def __init__(self, rows: int, *, seed: int = FIXED_SEED) -> None:
+        self._sources, self._known_sources = DistinctSketches(rows), DistinctSketches(rows)
+        self._known = KnownSources()
+        self.arrays = SketchArrays(
+            fill=np.zeros(2, np.int64),
+            rest=np.zeros(rows, np.int64),
+            table=np.zeros((SLOTS, 2), np.uint64),
+            occupied=np.zeros(MOST_PREFIXES, np.uint32),
+            sources=self._sources.registers,
+            sources_histogram=self._sources.histogram,
+            known=self._known_sources.registers,
+            known_histogram=self._known_sources.histogram,
+            filters=self._known.filters,
+            pending=self._known.pending,
+        )
+        self.stamp = 1
+        self._summaries = Summaries(
+            weighted_logs=np.zeros(rows),
+            distinct=np.zeros(rows),
+            distinct_known=np.zeros(rows),
+            top_keys=np.zeros((rows, TOP), np.uint64),
+            top_counts=np.zeros((rows, TOP), np.int64),
+            top_usual=np.zeros((rows, TOP)),
+        )
+        self._usual = np.zeros(USUAL_SETS * USUAL_WAYS, USUAL)
+        self._clock_s = np.zeros(rows)
+        self._seed = np.uint64(seed)
+
+    @property
+    def rest(self) -> int:
+        """Attempts of the open window that found the prefix table full."""
+        return int(self.arrays.rest.sum())
+
+    def close(
+        self, attempts: NDArray[np.int64], *, now_s: float, duration_s: float, learning: NDArray[np.bool_]
+    ) -> dict[int, SourceSummary]:
+        """End the window: what it knows of each service with new attempts. ``learning`` says whose window is a usual one."""
+        rows = np.flatnonzero(attempts)
+        new_bits = _summarise(
+            self.arrays, self._summaries, rows, self._usual, self._clock_s, learning, self._known.young, self._seed
+        )  # fmt: skip
+        self._known.age(now_s, new_bits=new_bits)
+        summaries = {row: self._summary(row, int(attempts[row])) for row in rows.tolist()}
+        self._clock_s[learning] += duration_s
+        self._sources.clear(rows)
+        self._known_sources.clear(rows)
+        self.arrays.fill[:] = 0
+        self.arrays.rest[rows] = 0
+        self.stamp += 1
+        return summaries
+
+    def _summary(self, row: int, attempts: int) -> SourceSummary:
+        found = self._summaries
+        distinct = min(max(1, round(found.distinct[row])), attempts)
+        known_share = min(1.0, float(found.distinct_known[row] / found.distinct[row]))
+        spread = np.log(attempts) - found.weighted_logs[row] / attempts
+        entropy = min(1.0, max(0.0, float(spread / np.log(attempts)))) if attempts > 1 else 0.0
+        usual_s = usual_time_s(float(self._clock_s[row]))
+        top = tuple(
+            PrefixShare(key_text(key), count, count / attempts, usual / usual_s if usual_s > 0.0 else 0.0)
+            for key, count, usual in zip(
+                found.top_keys[row].tolist(), found.top_counts[row].tolist(), found.top_usual[row].tolist(), strict=True
+            )
+            if count
+        )
+        return SourceSummary(distinct, known_share, entropy, top)
