@@ -4,15 +4,20 @@ The sections mirror the stages; a replay uses ``site``, ``firewall``, ``service`
 with, so that what is tried on a capture is what will run.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import netaddr
 
+from netwatch.detect.detector import DetectorSettings
 from netwatch.errors import ConfigError, UsageError
+from netwatch.mitigate.playbook import Playbook
+from netwatch.model.incident import Mode
 from netwatch.model.service import Service
-from netwatch.rulebook import load
+from netwatch.model.session import FirewallProfile
+from netwatch.rulebook import all_detector_settings, all_playbooks, firewall_profile, load
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -147,6 +152,63 @@ def parse_service(text: str) -> Service:
     plain = str(network.ip) if whole else str(network.cidr)
     service = Service(name="", address=plain, port=int(port), protocol=protocol)
     return msgspec.structs.replace(service, name=service.label)
+
+
+class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that rules a replay, read and checked: from the command line over the configuration over the defaults."""
+
+    firewall_name: str
+    profile: FirewallProfile
+    services: tuple[Service, ...]  # empty: learned
+    never_block: tuple[str, ...]
+    inner: bool
+    expiry: bool
+    detectors: dict[Mode, DetectorSettings]
+    playbooks: dict[str, Playbook]
+    what_if: tuple[Playbook, ...]
+
+
+def replay_settings(
+    *,
+    config: Path | None = None,
+    firewall: str | None = None,
+    limit: int | None = None,
+    strict: bool | None = None,
+    services: Sequence[str] = (),
+    inner: bool = False,
+    expiry: bool = True,
+    what_if: Sequence[str] = (),
+) -> ReplaySettings:
+    """Put the settings of a replay together; what is ``None`` or empty comes from the configuration, then from the profile.
+
+    Raises:
+        UsageError: an unknown profile or playbook, a limit below 1, a service that is not of the form ADDR:PORT/PROTO.
+        ConfigError: a file is wrong.
+    """
+    file = load_config(config) if config is not None else Config()
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: a session table holds at least 1 entry")
+    profile = firewall_profile(firewall or file.firewall.profile)
+    wished_limit = limit if limit is not None else file.firewall.limit
+    wished_strict = strict if strict is not None else file.firewall.strict
+    playbooks = all_playbooks()
+    if unknown := [name for name in what_if if name not in playbooks]:
+        raise UsageError(f"--what-if {unknown[0]}: no such playbook; there are {', '.join(sorted(playbooks))}")
+    return ReplaySettings(
+        firewall_name=file.firewall.name,
+        profile=msgspec.structs.replace(
+            profile,
+            limit=wished_limit if wished_limit is not None else profile.limit,
+            strict=wished_strict if wished_strict is not None else profile.strict,
+        ),
+        services=tuple(parse_service(text) for text in services) or file.services,
+        never_block=file.mitigate.never_block,
+        inner=inner,
+        expiry=expiry,
+        detectors=all_detector_settings(),
+        playbooks=playbooks,
+        what_if=tuple(playbooks[name] for name in dict.fromkeys(what_if)),
+    )
 
 
 EXAMPLE = """\

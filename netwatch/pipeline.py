@@ -2,11 +2,92 @@
 
 ::
 
-    capture ─► decode ─► reassembly ─► flows ─► services ─► session table ─► meter ─► detect ─► incident ─► recommendation
-    (edge in)                └──────── per block of packets ────────────────────┘   └────── per window ───────────┘    │
-                                                                                                             export (edge out)
+    capture ─► decode ─► reassembly ─► flows ─► services ─► session table ─► meter ─► detect ─► incident ─► export
+    (edge in)            └──────────── per block of packets ────────────────────┘    └── per window ──┘   (edge out)
 
-Blocks of packets go through the tables; at every second of the packets' own clock a window is closed and judged. Nothing here reads a
-clock: a replay, a drill and a live firewall give the same incidents for the same packets. A what-if is a second ``Line`` of the same parts,
-forked from the first at the moment its mitigation would have been in force.
+Blocks of packets go through the tables; at every second of the packets' own clock a window is closed and judged. Nothing here reads a clock
+or a file: a replay, a drill and a live firewall give the same incidents for the same packets.
+
+From the session table on, the parts form a ``Line`` (line.py). A what-if is a second line (trial.py): a fork of the first from the moment
+when its mitigation would have been in force, fed with the same packets.
 """
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from netwatch.config import ReplaySettings
+from netwatch.line import Line
+from netwatch.measure.meter import ReassemblyTotals
+from netwatch.measure.services import ServiceDirectory
+from netwatch.model.incident import Incident
+from netwatch.model.packet import PacketBlock
+from netwatch.model.tracked import TRACKED
+from netwatch.track.clock import SECOND_NS, Border, EventClock
+from netwatch.track.flow_table import FlowTable
+from netwatch.track.fragments import Reassembly
+from netwatch.track.session_table import SessionTable
+from netwatch.trial import Trial
+
+
+class Pipeline:
+    """Packets in, incidents out."""
+
+    def __init__(self, settings: ReplaySettings) -> None:
+        self.settings = settings
+        self.clock = EventClock()
+        self.reassembly = Reassembly()
+        self.flows = FlowTable()
+        self.directory = ServiceDirectory(settings.services, learn=not settings.services)
+        sessions = SessionTable(
+            settings.profile, groups=self.directory.capacity + 1, expiry=settings.expiry, services=self.directory.indices
+        )
+        self.line = Line(sessions, self.directory, settings)
+        self.trials = [Trial(playbook, settings.never_block) for playbook in settings.what_if]
+
+    @property
+    def incidents(self) -> Sequence[Incident]:
+        return self.line.correlator.incidents
+
+    def feed(self, block: PacketBlock) -> None:
+        """Take the next packets; close and judge every window that ends before the last of them."""
+        for stretch in self.clock.cut(block.packets):
+            if stretch.stop > stretch.begin:
+                self._track(PacketBlock(block.packets[stretch.begin : stretch.stop], block.quoted))
+            for border in stretch.borders:
+                self._close(border)
+
+    def tick(self, now_ns: int) -> None:
+        """Close the windows that end by now although no packet came."""
+        for border in self.clock.tick(now_ns):
+            self._close(border)
+
+    def finish(self) -> None:
+        """Close the last window."""
+        if (border := self.clock.finish()) is not None:
+            self._close(border)
+            self.line.correlator.finish(border.end_ns / SECOND_NS)
+
+    def _track(self, part: PacketBlock) -> None:
+        packets, tracked = part.packets, np.zeros(len(part.packets), TRACKED)
+        self.reassembly.track(part, tracked)
+        self.flows.track(packets, tracked)
+        self.flows.drain()  # nobody here wants the records; kept, they would grow without bound
+        self.directory.classify(packets, tracked)
+        self.line.sessions.track(packets, part.quoted, tracked)
+        if learned := self.directory.learn(packets, tracked):
+            for index, service in learned:
+                self.line.sessions.assign(index, service)
+                for trial in self.trials:
+                    trial.assign(index, service)
+            self.directory.classify(packets, tracked)
+        self.line.meter.add(packets, tracked)
+        for trial in self.trials:
+            trial.track(packets, part.quoted, tracked)
+
+    def _close(self, border: Border) -> None:
+        totals = ReassemblyTotals(self.reassembly.completed, self.reassembly.failed, self.reassembly.bytes_held)
+        changed = self.line.close(border, totals)
+        for trial in self.trials:
+            trial.close(border, totals)
+            trial.consider(changed, self.line, self.directory.services, border.end_ns / SECOND_NS)

@@ -9,7 +9,11 @@ from typing import TypeVar
 
 import msgspec
 
+from netwatch.detect.catalogue import CATALOGUE
+from netwatch.detect.detector import DetectorSettings
 from netwatch.errors import ConfigError, UsageError
+from netwatch.mitigate.playbook import Playbook
+from netwatch.model.incident import Mode
 from netwatch.model.session import FirewallProfile
 
 PACKAGE = Path(__file__).resolve().parent
@@ -81,3 +85,27 @@ def firewall_profile(name: str) -> FirewallProfile:
         known = ", ".join(names("firewalls"))
         raise UsageError(f"unknown firewall profile '{name}': there are {known}; or give the path of a TOML file of your own")
     return load(FirewallProfile, find("firewalls", name))
+
+
+def all_detector_settings() -> dict[Mode, DetectorSettings]:
+    """The settings of every detector, from ``rules/detectors/<mode>.toml``."""
+    return {mode: load(entry.settings, rules_folder() / "detectors" / f"{mode}.toml") for mode, entry in CATALOGUE.items()}
+
+
+def all_playbooks() -> dict[str, Playbook]:
+    """Every playbook of ``rules/playbooks``, by name."""
+    return {name: load(Playbook, rules_folder() / "playbooks" / f"{name}.toml") for name in names("playbooks")}
+
+
+def summaries() -> dict[str, list[tuple[str, str]]]:
+    """Name and one-line summary of every rule, by kind; reading them checks them.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    profiles = [firewall_profile(name) for name in names("firewalls")]
+    return {
+        "failure modes": [(mode.value, settings.summary) for mode, settings in all_detector_settings().items()],
+        "playbooks": [(name, playbook.summary) for name, playbook in all_playbooks().items()],
+        "firewall profiles": [(profile.name, profile.description) for profile in profiles],
+    }

@@ -27,9 +27,10 @@ def flows(
       netwatch flows incident.pcap --format parquet --output flows.parquet
     """
     from netwatch.cli.progress import shown
+    from netwatch.collect import expand, open_capture
     from netwatch.export.flows import write_flows
-    from netwatch.pipeline import flow_records, open_captures
+    from netwatch.replay import flow_records
 
-    opened = open_captures(captures)
+    opened = [open_capture(path) for path in expand(captures)]
     with shown(opened):
         write_flows(flow_records(opened, inner=inner), output, format.value)

@@ -46,7 +46,9 @@ def replay(
       zcat incident.pcap.gz | netwatch replay - --service 203.0.113.25:25/tcp --json - | jq .incidents
     """
     from netwatch.cli.progress import shown
-    from netwatch.pipeline import open_captures, replay_captures, replay_settings
+    from netwatch.collect import expand, open_capture
+    from netwatch.config import replay_settings
+    from netwatch.replay import replay_captures
 
     settings = replay_settings(
         config=config,
@@ -58,7 +60,7 @@ def replay(
         expiry=not no_expiry,
         what_if=what_if or (),
     )
-    opened = open_captures(captures)
+    opened = [open_capture(path) for path in expand(captures)]
     with shown(opened):
         result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]])
 

@@ -15,9 +15,9 @@ def list_rules() -> None:
     Example:
       netwatch rules list
     """
-    from netwatch.pipeline import rule_summaries
+    from netwatch.rulebook import summaries
 
-    for kind, rows in rule_summaries().items():
+    for kind, rows in summaries().items():
         typer.echo(kind)
         width = max(len(name) for name, _ in rows)
         for name, summary in rows:
@@ -32,9 +32,9 @@ def check() -> None:
     Example:
       netwatch rules check
     """
-    from netwatch.pipeline import rule_summaries
+    from netwatch.rulebook import summaries
 
-    for kind, rows in rule_summaries().items():
+    for kind, rows in summaries().items():
         typer.echo(f"{kind}: {len(rows)} right")
 
 

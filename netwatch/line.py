@@ -1,0 +1,70 @@
+"""A line: a session table and all that judges it, from packets that are classified to incidents.
+
+The pipeline has one. Each what-if has another, forked from the first at the moment its mitigation would have been in force, so that both
+see the same packets and differ in nothing but the mitigation.
+"""
+
+import copy
+
+from netwatch.config import ReplaySettings
+from netwatch.detect.catalogue import detectors
+from netwatch.export.series import SeriesBuilder
+from netwatch.incident.correlator import Correlator
+from netwatch.measure.meter import ReassemblyTotals, WindowMeter
+from netwatch.measure.services import ServiceDirectory
+from netwatch.model.incident import Incident
+from netwatch.model.plan import Admission
+from netwatch.model.session import Census
+from netwatch.track.clock import SECOND_NS, Border
+from netwatch.track.session_table import SessionTable
+
+CENSUS_EVERY_NS = 5 * SECOND_NS
+"""A census walks the whole table, so only some windows bring a new one."""
+
+
+class Line:
+    """A session table and all that judges it."""
+
+    def __init__(self, sessions: SessionTable, directory: ServiceDirectory, settings: ReplaySettings) -> None:
+        self.sessions = sessions
+        self.meter = WindowMeter(directory)
+        self.detectors = detectors(settings.detectors, settings.profile)
+        self.correlator = Correlator(settings.firewall_name)
+        self.series = SeriesBuilder()
+        self._profile = settings.profile
+        self._census: Census | None = None
+        self._census_ns = 0
+        self.warm_until_s: float | None = None
+
+    def fork(self, admission: Admission) -> "Line":
+        """An independent copy with a mitigation in force from now on; it has found no incident yet."""
+        forked = copy.copy(self)
+        forked.sessions = self.sessions.fork(admission)
+        forked.meter = self.meter.fork()
+        forked.detectors = copy.deepcopy(self.detectors)
+        forked.correlator = Correlator(self.correlator.firewall)
+        forked.series = SeriesBuilder()
+        return forked
+
+    def close(self, border: Border, reassembly: ReassemblyTotals) -> list[Incident]:
+        """End a window, judge it, and return the incidents that it opened or changed."""
+        self.sessions.advance(border.end_ns)
+        if border.end_ns - self._census_ns >= CENSUS_EVERY_NS:
+            self._census, self._census_ns = self.sessions.census(border.end_ns), border.end_ns
+        window = self.meter.close(
+            start_s=border.start_ns / SECOND_NS,
+            duration_s=(border.end_ns - border.start_ns) / SECOND_NS,
+            table=self.sessions.counts(border.end_ns),
+            groups=self.sessions.group_counts,
+            profile=self._profile,
+            reassembly=reassembly,
+            census=self._census,
+        )
+        self.series.add(window)
+        if self.warm_until_s is None and not window.warming:
+            self.warm_until_s = window.start_s
+        findings = [finding for detector in self.detectors for finding in detector.judge(window)]
+        changed = self.correlator.update(window, findings)
+        for incident in changed:
+            self.meter.alarmed(incident.service, incident.ended_s is None)
+        return changed

@@ -1,0 +1,131 @@
+"""A replay: capture files through the pipeline, and everything worth telling about it as one value.
+
+Reading and decoding run ahead in a thread of their own; the tables, windows and detectors follow in the caller's.
+"""
+
+import collections
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from netwatch import __version__
+from netwatch.collect import Capture
+from netwatch.collect.prefetch import Ahead
+from netwatch.config import ReplaySettings
+from netwatch.decode import Decoder
+from netwatch.decode.merge import merge_by_time
+from netwatch.mitigate.playbook import recommend
+from netwatch.model.incident import Incident
+from netwatch.model.packet import PacketBlock, Rows
+from netwatch.model.replay import CaptureSummary, FirewallSummary, Replay
+from netwatch.model.session import SessionState
+from netwatch.model.tracked import TRACKED
+from netwatch.pipeline import Pipeline
+from netwatch.track.clock import EventClock
+from netwatch.track.flow_table import FlowTable
+from netwatch.track.fragments import Reassembly
+
+
+def decoded(captures: Sequence[Capture], decoder: Decoder) -> Iterator[PacketBlock]:
+    """All packets of the captures, merged by time."""
+    streams = [map(decoder.decode, capture.blocks()) for capture in captures]
+    return iter(streams[0]) if len(streams) == 1 else merge_by_time(streams)
+
+
+def flow_records(captures: Sequence[Capture], *, inner: bool) -> Iterator[Rows]:
+    """The flow records (``FLOW``) of the captures, in batches, each flow as soon as it has ended."""
+    clock, reassembly, table = EventClock(), Reassembly(), FlowTable()
+    with Ahead(decoded(captures, Decoder(inner=inner))) as blocks:
+        for block in blocks:
+            tracked = np.zeros(len(block.packets), TRACKED)
+            collections.deque(clock.cut(block.packets), maxlen=0)  # mends wrong time stamps
+            reassembly.track(block, tracked)
+            table.track(block.packets, tracked)
+            yield table.drain()
+    yield table.finish()
+
+
+def replay_captures(captures: Sequence[Capture], settings: ReplaySettings, *, command: Sequence[str] = ()) -> Replay:
+    """Run captures through the pipeline.
+
+    Raises:
+        CaptureError: one of them turns out not to be a capture.
+    """
+    decoder, pipeline = Decoder(inner=settings.inner), Pipeline(settings)
+    with Ahead(decoded(captures, decoder)) as blocks:
+        for block in blocks:
+            pipeline.feed(block)
+    pipeline.finish()
+    errors = dict(decoder.errors)
+    if pipeline.clock.mended:
+        errors["wrong_time_stamp"] = pipeline.clock.mended
+    return Replay(
+        captures=tuple(capture_summary(capture) for capture in captures),
+        traffic=msgspec.structs.replace(decoder.traffic, flows=pipeline.flows.distinct),
+        firewall=firewall_summary(pipeline),
+        incidents=tuple(recommended(incident, pipeline) for incident in pipeline.incidents),
+        what_if=tuple(trial.outcome(pipeline.clock.now_ns or 0) for trial in pipeline.trials),
+        series=pipeline.line.series.points(),
+        services=pipeline.directory.services,
+        decode_errors=errors,
+        warm_until_s=pipeline.line.warm_until_s,
+        reproduce=tuple(command),
+        settings=ruling_settings(settings),
+        netwatch_version=__version__,
+    )
+
+
+def recommended(incident: Incident, pipeline: Pipeline) -> Incident:
+    """The incident with what would end it: the first playbook of its mode's ladder that applies."""
+    settings = pipeline.settings
+    ladder = [settings.playbooks[name] for name in settings.detectors[incident.mode].ladder]
+    recommendation = recommend(incident, ladder, services=pipeline.directory.services, never_block=settings.never_block)
+    return msgspec.structs.replace(incident, recommendation=recommendation)
+
+
+def capture_summary(capture: Capture) -> CaptureSummary:
+    return CaptureSummary(
+        path=capture.path,
+        link_types=tuple(capture.link_types),
+        packets=capture.packets,
+        bytes=capture.bytes,
+        first_s=capture.first_s,
+        last_s=capture.last_s,
+        truncated=capture.truncated,
+        errors=dict(capture.errors),
+        size_bytes=capture.bytes_total,
+    )
+
+
+def firewall_summary(pipeline: Pipeline) -> FirewallSummary:
+    settings, sessions = pipeline.settings, pipeline.line.sessions
+    counts = sessions.counts(pipeline.clock.now_ns or 0)
+    states = zip(SessionState, counts.all.by_state, strict=True)
+    return FirewallSummary(
+        profile=settings.profile.name,
+        strict=settings.profile.strict,
+        limit=settings.profile.limit,
+        peak_entries=counts.peak_entries,
+        peak_at_s=counts.peak_at_s,
+        full_at_s=counts.full_at_s,
+        entries_at_end=counts.all.entries,
+        states_at_end={state.name: entries for state, entries in states if entries},
+        dropped_full=counts.dropped_full,
+        early_dropped=counts.early_dropped,
+        verdicts=sessions.verdicts,
+        created=counts.created,
+        expired=counts.expired,
+        expiry=settings.expiry,
+    )
+
+
+def ruling_settings(settings: ReplaySettings) -> dict[str, str]:
+    """What ruled the result beside the command line, as text."""
+    timeouts = msgspec.structs.asdict(settings.profile.timeouts)
+    return {
+        "firewall": f"{settings.profile.name}: {settings.profile.description}",
+        "hash buckets": f"{settings.profile.buckets:,}",
+        "time-outs": ", ".join(f"{name.removesuffix('_s').replace('_', ' ')} {value:,.0f} s" for name, value in timeouts.items()),
+        "never blocked": ", ".join(settings.never_block) or "nothing in particular",
+    }
