@@ -1,0 +1,188 @@
+"""``syn-flood``: SYNs that nobody will ever finish, each holding a half-open entry until its timeout (60 s answered, 120 s not).
+
+The sign is the gap between SYNs and finished handshakes, added up as a non-parametric CUSUM (Wang, Zhang, Shin, INFOCOM 2002; a = 0.35,
+N = 1.05) over seconds instead of the papers' 20 s. The gap is measured in the rate that would do harm: so many SYN/s that their half-open
+entries alone fill what is free of the table within the half-open timeout. Five times that is seen in a fraction of a second, a fifth of it
+in a few seconds.
+
+What looks alike and is not: a flash crowd finishes its handshakes; a server that is down is asked by those who always ask, no more often
+than before save for repeated SYNs (see ``service_silent``); a closed port answers with RST, which leaves no entry; a tap that sees only the
+clients' side sees no SYN-ACKs but goes on seeing ACKs.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from netwatch.detect import attribution, facts, harm
+from netwatch.detect.detector import DetectorSettings
+from netwatch.detect.subjects import Subjects
+from netwatch.model.incident import Evidence, Finding, Mode
+from netwatch.model.session import FirewallProfile
+from netwatch.model.window import Normal, ServiceWindow, Window
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class SynFloodSettings(DetectorSettings, frozen=True):
+    """Thresholds of ``rules/detectors/syn-flood.toml``."""
+
+    min_unfinished_per_s: Positive = 40.0  # fewer half-open entries hurt neither a firewall nor a server
+    harmful_share: Share = 0.1  # of the rate that fills the free part of the table with half-open entries
+    max_completion_ratio: Share = 0.3  # of what is asked beyond the normal
+    max_repeated_share: Share = 0.4  # SYNs that repeat an earlier one: more is a crowd waiting for a server
+    outage_known_share: Share = 0.6  # sources that completed sessions before, while nothing completes: its own clients, waiting
+    cusum_drift: Share = 0.35
+    cusum_alarm: Positive = 1.05
+    cusum_ceiling: Positive = 4.0  # so that the end of a flood is seen within seconds
+
+
+class _Flood:
+    """What is remembered of one service: the CUSUM, since when it is above zero, and the normals of that moment."""
+
+    def __init__(self) -> None:
+        self.sum = 0.0
+        self.onset_s = 0.0
+        self.sources = 0
+        self.normal_syn = Normal(0.0, 0.0)
+        self.normal_completed = Normal(0.0, 0.0)
+        self.warming = False
+        self.missing = harm.MissingHandshakes()
+
+
+class SynFlood:
+    mode = Mode.SYN_FLOOD
+
+    def __init__(self, settings: SynFloodSettings, profile: FirewallProfile) -> None:
+        self._settings = settings
+        self._profile = profile
+        self._floods: Subjects[_Flood] = Subjects(_Flood)
+
+    def judge(self, window: Window) -> list[Finding]:
+        return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
+
+    def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
+        if service.service.protocol != "tcp":
+            return None
+        label = service.service.label
+        asked_per_s = (service.syn - service.syn_retransmitted) / window.duration_s
+        flood = self._floods.get(label)
+        if flood is None:
+            if asked_per_s < self._settings.cusum_drift * self._settings.min_unfinished_per_s:
+                return None
+            flood = self._floods.touch(label)
+        if flood.sum == 0.0:
+            self._begin(flood, window, service)
+        down = not flood.warming and flood.missing.update(
+            window,
+            completed=service.handshakes_completed,
+            level_per_s=flood.normal_completed.level,
+            spread_per_s=flood.normal_completed.spread,
+        )
+        excess_per_s = self._excess_per_s(flood, window, service)
+        filling_per_s = self._filling_per_s(window, service)
+        # Where health is down already, little more than nothing is enough to be its cause.
+        needed_per_s = max(self._settings.min_unfinished_per_s, 0.0 if down else self._settings.harmful_share * filling_per_s)
+        strength = excess_per_s / needed_per_s
+        flood.sum = min(max(0.0, flood.sum + strength - self._settings.cusum_drift), self._settings.cusum_ceiling)
+        if flood.sum == 0.0:
+            if flood.missing.missing == 0.0:
+                self._floods.forget(label)
+            return None
+        if flood.sum < self._settings.cusum_alarm or strength < self._settings.cusum_drift:
+            return None
+        if self._is_answered(flood, window, service) or self._is_outage(flood, service):
+            return None
+        if flood.warming and service.synack == 0 and window.start_s == flood.onset_s and excess_per_s < filling_per_s:
+            return None  # a server that is down looks the same until its clients repeat their SYNs, a second later
+        evidence = self._evidence(flood, window, service, down=down)
+        asked = attribution.asked_of(service, window.duration_s)
+        who = attribution.attribute(asked, sources_so_far=flood.sources)
+        flood.sources += asked.sources if asked.spoofed else 0
+        return Finding(
+            mode=self.mode,
+            service=label,
+            severity=facts.severity(evidence, hurts=down or self._hurts(window, excess_per_s / filling_per_s)),
+            at_s=window.end_s,
+            onset_s=flood.onset_s,
+            evidence=evidence,
+            attribution=who,
+        )
+
+    def _begin(self, flood: _Flood, window: Window, service: ServiceWindow) -> None:
+        """Keep the normals of this moment: a long flood must not become its own normal."""
+        flood.onset_s = window.start_s
+        flood.sources = 0
+        flood.warming = service.warming
+        flood.normal_syn = service.normal_syn
+        flood.normal_completed = service.normal_completed
+
+    def _excess_per_s(self, flood: _Flood, window: Window, service: ServiceWindow) -> float:
+        """SYNs that are both beyond the normal number and neither finished nor refused."""
+        asked_per_s = (service.syn - service.syn_retransmitted) / window.duration_s
+        refused = min(service.resets_out, max(0, service.syn - service.synack))
+        unfinished_per_s = asked_per_s - (service.handshakes_completed + refused) / window.duration_s
+        if flood.warming:
+            return unfinished_per_s
+        syn, completed = flood.normal_syn, flood.normal_completed
+        spread_per_s = max(syn.spread, 0.1 * syn.level, 1.0)
+        usually_unfinished_per_s = max(0.0, syn.level - completed.level)
+        return min(unfinished_per_s - usually_unfinished_per_s, asked_per_s - syn.level - 2.0 * spread_per_s)
+
+    def _filling_per_s(self, window: Window, service: ServiceWindow) -> float:
+        """The rate whose half-open entries alone fill what others leave free of the table, within their timeout."""
+        answered = service.synack >= 0.5 * service.syn
+        half_open_s = self._profile.timeouts.syn_recv_s if answered else self._profile.timeouts.syn_sent_s
+        limit = window.firewall.limit
+        others = max(0, window.firewall.entries - service.half_open)
+        return max(limit - others, 0.05 * limit) / max(half_open_s, 1.0)
+
+    def _is_answered(self, flood: _Flood, window: Window, service: ServiceWindow) -> bool:
+        """Do those beyond the normal finish their handshakes, or do the clients go on talking where the tap sees only their side?"""
+        asked = service.syn - service.syn_retransmitted
+        if service.packets_out == 0 and service.acks_in >= 0.5 * asked:
+            return True
+        usual = 0.0 if flood.warming else flood.normal_syn.level * window.duration_s
+        usual_completed = 0.0 if flood.warming else flood.normal_completed.level * window.duration_s
+        beyond = max(asked - usual, 1.0)
+        return (service.handshakes_completed - usual_completed) / beyond >= self._settings.max_completion_ratio
+
+    def _is_outage(self, flood: _Flood, service: ServiceWindow) -> bool:
+        """Is it the service's own crowd, waiting for a server that does not answer?"""
+        if service.syn_retransmitted > self._settings.max_repeated_share * service.syn:
+            return True
+        return (
+            not flood.warming
+            and service.known_sources_share >= self._settings.outage_known_share
+            and service.handshakes_completed < 0.3 * flood.normal_completed.level
+            and service.synack == 0
+        )
+
+    def _hurts(self, window: Window, of_filling: float) -> bool:
+        """Are new flows dropped, or will they be before its half-open entries time out?"""
+        firewall = window.firewall
+        if harm.refuses_new_flows(firewall):
+            return True
+        return of_filling >= 1.0 and harm.refusal_when_full(firewall.assured, firewall, self._profile) >= harm.REFUSED_SHARE_THAT_HURTS
+
+    def _evidence(self, flood: _Flood, window: Window, service: ServiceWindow, *, down: bool) -> tuple[Evidence, ...]:
+        syn_per_s = service.syn / window.duration_s
+        normally = facts.normally(flood.normal_syn, warming=flood.warming)
+        ratio = service.completion_ratio
+        found = [
+            facts.traffic("syn_per_s", syn_per_s, f"{facts.number(syn_per_s)} SYN/s, {normally}; {facts.percent(ratio)} completed"),
+            facts.traffic("completion_ratio", ratio, f"{facts.percent(ratio)} of the handshakes asked for were completed"),
+        ]
+        if service.half_open >= self._settings.min_unfinished_per_s:
+            share = service.half_open / max(window.firewall.limit, 1)
+            text = (
+                f"{facts.number(service.half_open)} half-open entries, {facts.percent(share)} of {window.firewall.limit:,}; "
+                f"{facts.fill(window.firewall)}"
+            )
+            found.append(facts.state("half_open", service.half_open, text))
+        if down:
+            completed_per_s = service.handshakes_completed / window.duration_s
+            text = f"{facts.number(completed_per_s)} handshakes/s completed, {facts.normally(flood.normal_completed, warming=False)}"
+            found.append(facts.health("completed_per_s", completed_per_s, text))
+        return tuple(found)
