@@ -28,6 +28,7 @@ from captures.generator.wire import Endpoint
 ATTACKER = People("192.0.2.0/24", hosts=250)
 ATTACKER6 = "2001:db8:bad::/48"
 BOTNET = Spoofed()
+MOVED_PREFIX = "198.18.0.0/22"  # about a third of the senders
 NEW_SENDERS = People(*(f"198.18.{number}.0/24" for number in range(130, 150)))
 
 SCENARIOS: dict[str, Callable[[], bytes]] = {}
@@ -196,13 +197,13 @@ def server_restart(scene: Scene) -> None:
 
 @capture("asymmetric-routing/attack", length_s=60)
 def the_way_back_moves(scene: Scene) -> None:
-    scene.hide(breakdowns.between("198.18.1.0/24", outbound_from_s=30))
+    scene.hide(breakdowns.between(MOVED_PREFIX, outbound_from_s=30))
     normal_life(scene)
 
 
 @capture("asymmetric-routing/benign", length_s=60)
 def one_way_from_the_start(scene: Scene) -> None:
-    scene.hide(breakdowns.between("198.18.1.0/24", outbound_from_s=0))
+    scene.hide(breakdowns.between(MOVED_PREFIX, outbound_from_s=0))
     normal_life(scene)
 
 

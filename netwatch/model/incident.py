@@ -79,6 +79,7 @@ class Recommendation(msgspec.Struct, frozen=True):
 
     playbook: str
     changes: tuple[str, ...]
+    undo: tuple[str, ...] = ()  # the text that takes it back before it expires
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):

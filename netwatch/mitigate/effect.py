@@ -1,0 +1,62 @@
+"""What a playbook does, as typed values: the figures its text is written with, and what a session table can be made to try.
+
+An effect that no ``Admission`` can express is still a cure on a real firewall; a what-if of it says so instead of guessing.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from netwatch.model.session import Timeouts
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type"):
+    """Base of all: the table ``[effect]`` of a playbook's file, told apart by its ``type``."""
+
+
+class Synproxy(Effect, frozen=True, tag="synproxy"):
+    """SYNs are answered by cookies; an entry is made when the handshake is complete."""
+
+
+class ShortTimeouts(Effect, frozen=True, tag="short-timeouts"):
+    """Entries created from now on live shorter."""
+
+    timeouts: Timeouts
+
+
+class PrefixMeter(Effect, frozen=True, tag="prefix-meter"):
+    """New sessions a second and source prefix."""
+
+    per_s: PositiveInt
+    burst: PositiveInt
+
+
+class PrefixDrop(Effect, frozen=True, tag="prefix-drop"):
+    """Nothing from the prefix gets in."""
+
+
+class ConnectionLimit(Effect, frozen=True, tag="connection-limit"):
+    """Sessions held at once by a source prefix."""
+
+    entries: PositiveInt
+
+
+class Evict(Effect, frozen=True, tag="evict"):
+    """Entries that are deleted now, and again every ``repeat_s`` while the mitigation lasts."""
+
+    states: tuple[str, ...]  # names of SessionState
+    min_idle_s: float = 0.0
+    repeat_s: Positive = 1.0
+
+
+class Unmodelled(Effect, frozen=True, tag="unmodelled"):
+    """It works on packets that the session-table model cannot tell apart, or on what it does not hold."""
+
+    reason: str
+    per_s: PositiveInt | None = None  # a rate that the text uses
+
+
+AnyEffect = Synproxy | ShortTimeouts | PrefixMeter | PrefixDrop | ConnectionLimit | Evict | Unmodelled

@@ -1,0 +1,39 @@
+"""What a mitigation may aim at: the services an incident hurts and the prefixes that cause it, less whom it must never touch."""
+
+from collections.abc import Sequence
+
+import msgspec
+import netaddr
+
+from netwatch.model.incident import Incident
+from netwatch.model.service import Service
+
+MIN_SHARE = 0.05
+"""A prefix with a smaller part in the excess is not worth a rule."""
+
+MAX_PREFIXES = 16
+BROADEST_PREFIX = {4: 16, 6: 32}
+"""Prefix lengths below these hit whole providers, whatever share of the attack they hold."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    services: tuple[Service, ...]
+    prefixes: tuple[str, ...]  # canonical, apart from each other
+
+
+def target_of(incident: Incident, services: Sequence[Service], never_block: Sequence[str]) -> Target:
+    """The incident's own service, or all that are known when the whole firewall is meant; and its prefixes."""
+    hurt = tuple(service for service in services if incident.service in (None, service.label))
+    spared = [netaddr.IPNetwork(prefix) for prefix in never_block]
+    blamed = []
+    for suspect in sorted(incident.attribution, key=lambda suspect: -suspect.share):
+        if suspect.kind != "prefix" or suspect.share < MIN_SHARE:
+            continue
+        network = netaddr.IPNetwork(suspect.value).cidr
+        if network.prefixlen >= BROADEST_PREFIX[network.version] and not any(overlap(network, one) for one in spared):
+            blamed.append(network)
+    return Target(hurt, tuple(str(network) for network in netaddr.cidr_merge(blamed[:MAX_PREFIXES])))
+
+
+def overlap(one: netaddr.IPNetwork, other: netaddr.IPNetwork) -> bool:
+    return one in other or other in one
