@@ -67,20 +67,6 @@ def test_conntrack_takes_every_command(site: Site) -> None:
 def test_idle_entries_of_the_blamed_prefix_leave_and_all_others_stay(site: Site) -> None:
     def entry(source: str, *, left_s: int) -> None:
         words = shlex.split("-I -p tcp -d 203.0.113.25 --sport 40000 --dport 25 --state ESTABLISHED -u SEEN_REPLY,ASSURED")
-            "-I",
-            "-p",
-            "tcp",
-            "-d",
-            "203.0.113.25",
-            "--sport",
-            "40000",
-            "--dport",
-            "25",
-            "--state",
-            "ESTABLISHED",
-            "-u",
-            "SEEN_REPLY,ASSURED",
-        ]
         site.on("firewall", "conntrack", *words, "-s", source, "-t", str(left_s))
 
     entry("192.0.2.7", left_s=431_000)
