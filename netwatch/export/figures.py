@@ -116,6 +116,11 @@ def printable(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def printable_lines(text: str) -> str:
+    """Like ``printable``, with its line breaks kept."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
 def _shown(character: str) -> str:
     if unicodedata.category(character) not in _ACTING_CATEGORIES:
         return character

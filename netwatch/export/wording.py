@@ -121,7 +121,7 @@ def attributed(attribution: Attribution) -> tuple[str, str]:
 def outcome(result: WhatIfResult) -> str:
     """What a what-if came to, in a few words."""
     if result.applied_at_s is None:
-        return "not applied: nothing found that calls for it"
+        return "not called for"
     if result.incidents:
         return f"{plural(result.incidents, 'incident')} left"
     return "ended" if not result.dropped_full else "ended, after some drops"

@@ -52,6 +52,7 @@ def flood_series(*, mitigated_by: str | None = None, seconds: int = DURATION_S) 
         starving = entries >= LIMIT
         completed = 3 + chance.randint(0, 4) if starving else asked - chance.randint(0, 2)
         slope = float(entries - entries_before)
+        web = 10 + chance.randint(-3, 3)
         builder.add_point(
             SeriesPoint(
                 start_s=now_s,
@@ -70,7 +71,7 @@ def flood_series(*, mitigated_by: str | None = None, seconds: int = DURATION_S) 
                 services=(
                     ServicePoint(SMTP.label, asked + spoofed, completed, held + 12, base // 2 + held),
                     ServicePoint(DNS.label, 31 + chance.randint(-6, 6), 0, 0, 900),
-                    ServicePoint(WEB.label, 10 + chance.randint(-3, 3), 10, 1, 1_400),
+                    ServicePoint(WEB.label, web, web, 1, 1_400),
                 ),
                 prefixes=_prefixes(chance, flooding=flooding),
             )
