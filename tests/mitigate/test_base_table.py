@@ -6,7 +6,7 @@ import time
 import pytest
 
 from captures.generator.scene import endpoint
-from captures.generator.wire import ACK, SYN, TCP, UDP, Fragment, Packet
+from captures.generator.wire import ACK, RST, SYN, TCP, UDP, Fragment, Packet
 from tests.mitigate.site import ATTACKER, BANNER, PORT, SERVER, SERVER6, Site
 
 pytestmark = pytest.mark.namespace
@@ -107,7 +107,7 @@ def test_new_entries_of_a_service_get_short_timeouts(site: Site) -> None:
 
 def test_udp_of_a_service_is_not_tracked_in_either_direction(site: Site) -> None:
     client, server = endpoint(ATTACKER, 4000), endpoint(SERVER, 53)
-    site.nft(element("notrack_udp4", f"{SERVER} . 53"))
+    site.nft(element("notrack4", f"{SERVER} . udp . 53"))
     site.sent([Packet(0, client, server, UDP, True, 40)])
     assert site.entries("-p", "udp") == []
     assert site.counter("untracked") >= 1
@@ -132,3 +132,24 @@ def test_a_peer_on_a_one_way_path_is_not_tracked(site: Site) -> None:
     site.nft(element("stateless4", "192.0.2.0/24"))
     assert site.banner(source=ATTACKER) == BANNER
     assert site.entries("-p", "tcp", "-s", ATTACKER) == []
+
+
+def test_a_service_on_one_way_paths_is_not_tracked(site: Site) -> None:
+    site.nft(element("notrack4", f"{SERVER} . tcp . {PORT}"))
+    assert site.banner() == BANNER
+    assert site.entries("-p", "tcp") == []
+
+
+def test_a_strict_service_takes_no_session_from_the_middle(site: Site) -> None:
+    stray = [Packet(0, endpoint(ATTACKER, 4000 + number), SERVICE, TCP, True, 0, ACK, 1, 1, 500) for number in range(20)]
+    site.nft(element("strict4", f"{SERVER} . {PORT}"))
+    site.sent(stray)
+    assert site.counter("dropped_stray") == 20
+    assert site.entries("-p", "tcp") == []
+    assert site.banner() == BANNER
+
+
+def test_resets_of_one_prefix_are_metered(site: Site) -> None:
+    site.nft(element("calm4", f"{SERVER} . {PORT}"))
+    site.sent([Packet(0, endpoint(ATTACKER, 4000 + number), SERVICE, TCP, True, 0, RST, 1, 0, 0) for number in range(200)])
+    assert 150 <= site.counter("dropped_reset") <= 190
