@@ -1,8 +1,8 @@
 """``established-creep``: sessions are opened and never closed; each stays for days (432,000 s on Linux), assured: nothing evicts it.
 
 No packet rate shows it: 0.61 leaked sessions a second fill a default table. It is told in three ways. A *burst* is seen in its first
-second: established entries grow as fast as handshakes complete, and the clients behind them never send a byte. A *leak* in normal use is seen by a
-step in one balance: of the sessions opened, few used to stay, now most do, and the entries are idle. A table *stuck* full of idle
+second: established entries grow as fast as handshakes complete, and the clients behind them never send a byte. A *leak* in normal use is
+seen by a step in one balance: of the sessions opened, few used to stay, now most do, and the entries are idle. A table *stuck* full of idle
 established entries is still this mode when its cause is long over (measured: 0 of 20 new connections for as long as one looks).
 
 What looks alike and is not: mail clients that wait in IDLE are established and idle too, and stay; but they always did.
