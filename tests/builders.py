@@ -91,6 +91,7 @@ def packet(at_s: float, src: str, dst: str, protocol: int, *, sport: int = 0, dp
     row["status"] = DecodeStatus.OK
     row["direction"] = Direction.UNKNOWN
     row["layers"] = (Layer.IPV6 if is_ipv6 else Layer.IPV4) | Layer.TRANSPORT
+    row["transport_header_len"] = header
     row["wire_len"] = ETHERNET_BYTES + (40 if is_ipv6 else 20) + header + fields.get("payload_len", 0)
     for name, value in fields.items():
         row[name] = value

@@ -1,1 +1,5 @@
-"""Bytes to columns: link layers, IP, transports and tunnels, in one numba kernel."""
+"""Bytes to columns: link layers, IP and transport headers of whole blocks at a time."""
+
+from netwatch.decode.decoder import Decoder
+
+__all__ = ["Decoder"]
