@@ -5,9 +5,9 @@ nobody answered; and a client that repeats its SYN still asks only once.
 """
 
 from netwatch.jit import inlined
+from netwatch.model.packet import TcpFlag
 from netwatch.model.service import Protocol
 from netwatch.model.tracked import FlowEvent, SessionEvent, Verdict
-from netwatch.model.packet import TcpFlag
 
 TCP, UDP = int(Protocol.TCP), int(Protocol.UDP)
 SYN = int(TcpFlag.SYN)

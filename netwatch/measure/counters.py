@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.jit import inlined, njit
-from netwatch.measure.attempt import DROPPED, HANDSHAKE_FLAGS, SYN, TCP, UDP, is_attempt
-from netwatch.measure.sources import SketchArrays, note_attempt, note_completed
+from netwatch.measure.attempt import DROPPED, HANDSHAKE_FLAGS, TCP, UDP, is_attempt
+from netwatch.measure.integer import signed
+from netwatch.measure.sources import BATCH, SketchArrays, note_attempts, note_completed
 from netwatch.model.packet import Layer, Rows, TcpFlag
 from netwatch.model.tracked import GAP_BIN_EDGES_S, FlowEvent, InvalidReason, SessionEvent, Verdict
 
 
 class Column(IntEnum):
-    """The counters of a row: names in lower case are those of ``model.window``, where the last four are only summed or not shown."""
+    """The counters of a row. Their names in lower case are those of ``ServiceWindow``, then those that only the firewall shows."""
 
     PACKETS_OUT = 0
     PACKETS_IN = 1
@@ -35,24 +36,24 @@ class Column(IntEnum):
     FINS = 8
     ACKS_IN = 9
     FRAGMENTS = 10
-    FRAGMENT_BYTES = 11
-    NEW_ATTEMPTS = 12
-    HANDSHAKES_COMPLETED = 13
-    PICKED_UP = 14
-    DROPPED_FULL = 15
-    SHED = 16
-    SYN_RETRANSMITTED = 17
-    RETRANSMITTED = 18
-    ONE_SIDED_FLOWS = 19
-    TWO_SIDED_FLOWS = 20
-    RESETS_WITH_DATA = 21
-    FIRST_PAYLOADS = 22
-    INVALID_MALFORMED = 23  # these six in the order of InvalidReason
-    INVALID_NO_SESSION = 24
-    INVALID_OUT_OF_WINDOW = 25
-    INVALID_BAD_RST = 26
-    INVALID_BAD_STATE = 27
-    INVALID_UNRELATED_ERROR = 28
+    NEW_ATTEMPTS = 11
+    HANDSHAKES_COMPLETED = 12
+    PICKED_UP = 13
+    DROPPED_FULL = 14
+    SHED = 15
+    SYN_RETRANSMITTED = 16
+    RETRANSMITTED = 17
+    ONE_SIDED_FLOWS = 18
+    TWO_SIDED_FLOWS = 19
+    RESETS_WITH_DATA = 20
+    FIRST_PAYLOADS = 21
+    INVALID_MALFORMED = 22  # six in the order of InvalidReason
+    INVALID_NO_SESSION = 23
+    INVALID_OUT_OF_WINDOW = 24
+    INVALID_BAD_RST = 25
+    INVALID_BAD_STATE = 26
+    INVALID_UNRELATED_ERROR = 27  # from here on not of a service
+    FRAGMENT_BYTES = 28
     NEW_TCP = 29
     NEW_UDP = 30
     NEW_OTHER = 31
@@ -63,7 +64,11 @@ RESUMED = len(Column)
 """From here on the flows that spoke again, by gap bin; then those answered, then those not."""
 
 GAP_BINS = len(GAP_BIN_EDGES_S)
-COLUMNS = RESUMED + 3 * GAP_BINS
+RESUME_ANSWERED = RESUMED + GAP_BINS
+RESUME_UNANSWERED = RESUME_ANSWERED + GAP_BINS
+COLUMNS = RESUME_UNANSWERED + GAP_BINS
+
+Counts = NDArray[np.int64]
 
 OUTCOMES = int(FlowEvent.RESUMED | FlowEvent.RESUME_ANSWERED | FlowEvent.RESUME_UNANSWERED)
 WAS_RESUMED, WAS_ANSWERED, WAS_UNANSWERED = (
@@ -98,7 +103,7 @@ COLUMN_BY_FLAGS = _columns_by_flags()
 
 
 @inlined
-def _count_events(counts: NDArray[np.int64], row: int, protocol: int, events: int, flow_events: int, gap_bin: int) -> None:
+def _count_events(counts: Counts, row: int, protocol: int, events: int, flow_events: int, gap_bin: int) -> None:
     if events:
         if events & CREATED:
             counts[row, Column.NEW_TCP if protocol == TCP else Column.NEW_UDP if protocol == UDP else Column.NEW_OTHER] += 1
@@ -114,17 +119,20 @@ def _count_events(counts: NDArray[np.int64], row: int, protocol: int, events: in
         counts[row, Column.FIRST_PAYLOADS] += 1 if flow_events & FIRST_PAYLOAD else 0
         if flow_events & OUTCOMES and gap_bin < GAP_BINS:
             counts[row, RESUMED + gap_bin] += 1 if flow_events & WAS_RESUMED else 0
-            counts[row, RESUMED + GAP_BINS + gap_bin] += 1 if flow_events & WAS_ANSWERED else 0
-            counts[row, RESUMED + 2 * GAP_BINS + gap_bin] += 1 if flow_events & WAS_UNANSWERED else 0
+            counts[row, RESUME_ANSWERED + gap_bin] += 1 if flow_events & WAS_ANSWERED else 0
+            counts[row, RESUME_UNANSWERED + gap_bin] += 1 if flow_events & WAS_UNANSWERED else 0
 
 
-@njit
-def walk(packets: Rows, tracked: Rows, counts: NDArray[np.int64], sketches: SketchArrays, stamp: int, seed: np.uint64) -> None:
-    """Add packets to the counters of their services and new attempts to the sketches; one pass, hence its length."""
-    for i in range(len(packets)):
+@inlined
+def _walk_batch(
+    packets: Rows, tracked: Rows, begin: int, stop: int, counts: Counts, sketches: SketchArrays, asking: NDArray[np.int64], seed: np.uint64
+) -> int:
+    """Add some packets to the counters; note which are new attempts in ``asking`` and return how many. One pass, hence its length."""
+    attempts = 0
+    for i in range(begin, stop):
         packet, seen = packets[i], tracked[i]
-        row, toward = np.int64(seen.service), np.int64(seen.toward_service)
-        layers, protocol = np.int64(packet.layers), np.int64(packet.protocol)
+        row, toward = signed(seen.service), signed(seen.toward_service)
+        layers, protocol = signed(packet.layers), signed(packet.protocol)
         counts[row, Column.PACKETS_OUT + toward] += 1
         counts[row, Column.BYTES_OUT + toward] += packet.wire_len
         if layers & FRAGMENT:
@@ -132,26 +140,38 @@ def walk(packets: Rows, tracked: Rows, counts: NDArray[np.int64], sketches: Sket
             counts[row, Column.FRAGMENT_BYTES] += packet.wire_len
         if layers & HELD:
             continue  # the packet that completes the datagram speaks for it
-        asking = toward if row else 1
+        to_service = toward if row else 1
         flags = 0
-        column = np.int64(Column.UNCOUNTED)
+        column = signed(Column.UNCOUNTED)
         if protocol == TCP and layers & TRANSPORT:
-            flags = np.int64(packet.tcp_flags) & HANDSHAKE_FLAGS
-            column = COLUMN_BY_FLAGS[asking, flags]
-            column = np.int64(Column.UNCOUNTED) if column == Column.ACKS_IN and packet.payload_len else column
+            flags = signed(packet.tcp_flags) & HANDSHAKE_FLAGS
+            column = COLUMN_BY_FLAGS[to_service, flags]
+            column = signed(Column.UNCOUNTED) if column == Column.ACKS_IN and packet.payload_len else column
             counts[row, column] += 1
-        events, flow_events, verdict = np.int64(seen.session_events), np.int64(seen.flow_events), np.int64(seen.verdict)
+        events, flow_events, verdict = signed(seen.session_events), signed(seen.flow_events), signed(seen.verdict)
         if events | flow_events == 0 and column != Column.SYN and verdict != INVALID and verdict != DROPPED:
             continue
-        _count_events(counts, row, protocol, events, flow_events, np.int64(seen.gap_bin))
+        _count_events(counts, row, protocol, events, flow_events, signed(seen.gap_bin))
         if verdict == INVALID and FIRST_REASON <= seen.invalid <= LAST_REASON:
-            counts[row, Column.INVALID_MALFORMED - FIRST_REASON + np.int64(seen.invalid)] += 1
+            counts[row, Column.INVALID_MALFORMED - FIRST_REASON + signed(seen.invalid)] += 1
         elif verdict == DROPPED:
             counts[row, Column.DROPPED_FULL] += 1
-        if asking and is_attempt(protocol, flags, events, flow_events, verdict):
+        if to_service and is_attempt(protocol, flags, events, flow_events, verdict):
             counts[row, Column.NEW_ATTEMPTS] += 1
-            note_attempt(sketches, row, packet.src_hi, packet.src_lo, stamp, seed)
+            asking[attempts] = i
+            attempts += 1
         elif row and events & COMPLETED and toward:
             note_completed(sketches, row, packet.src_hi, packet.src_lo, seed)
         elif row and protocol == UDP and events & REPLIED and not toward:
             note_completed(sketches, row, packet.dst_hi, packet.dst_lo, seed)
+    return attempts
+
+
+@njit
+def walk(packets: Rows, tracked: Rows, counts: Counts, sketches: SketchArrays, stamp: int, seed: np.uint64) -> None:
+    """Add packets to the counters of their services, and the sources of new attempts to the sketches."""
+    asking = np.empty(BATCH, np.int64)
+    for begin in range(0, len(packets), BATCH):
+        attempts = _walk_batch(packets, tracked, begin, min(begin + BATCH, len(packets)), counts, sketches, asking, seed)
+        if attempts:
+            note_attempts(sketches, packets, tracked, asking[:attempts], stamp, seed)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.jit import inlined
+from netwatch.measure.integer import signed
 
 INDEX_BITS = 12
 REGISTERS = 1 << INDEX_BITS
@@ -23,8 +24,6 @@ VALUES = RANK_BITS + 2
 ALPHA = 0.5 / np.log(2.0)
 INDEX_SHIFT = np.uint64(RANK_BITS)
 RANK_MASK = np.uint64((1 << RANK_BITS) - 1)
-TOP_RANK_BIT = np.uint64(RANK_BITS - 1)
-ONE = np.uint64(1)
 
 Registers = NDArray[np.uint8]
 Histogram = NDArray[np.int32]
@@ -33,18 +32,18 @@ Histogram = NDArray[np.int32]
 @inlined
 def add_distinct(registers: Registers, histogram: Histogram, row: int, code: np.uint64) -> None:
     """Add an item to the sketch of a row by its hash, of which all 64 bits must be mixed."""
+    register = signed(code >> INDEX_SHIFT)
     rest = code & RANK_MASK
-    value = 1
-    while value <= RANK_BITS and (rest >> TOP_RANK_BIT) & ONE == 0:
-        rest <<= ONE
+    old = signed(registers[row, register])
+    if old > RANK_BITS or rest >> np.uint64(RANK_BITS - old) != 0:
+        return  # its run of zeros is no longer than the one that is kept: one comparison for nearly all items of a full sketch
+    value = old + 1
+    while value <= RANK_BITS and rest >> np.uint64(RANK_BITS - value) == 0:
         value += 1
-    register = np.int64(code >> INDEX_SHIFT)
-    old = registers[row, register]
-    if value > old:
-        registers[row, register] = value
-        if old:
-            histogram[row, old] -= 1
-        histogram[row, value] += 1
+    if old:
+        histogram[row, old] -= 1
+    registers[row, register] = value
+    histogram[row, value] += 1
 
 
 @inlined
@@ -60,7 +59,7 @@ def estimate_distinct(histogram: Histogram, row: int) -> float:
     for value in range(RANK_BITS, 0, -1):
         total = 0.5 * (total + histogram[row, value])
     total += REGISTERS * _sigma(untouched / REGISTERS)
-    return ALPHA * REGISTERS * REGISTERS / total
+    return float(ALPHA * REGISTERS * REGISTERS / total)
 
 
 @inlined

@@ -1,9 +1,9 @@
 """When the state table will be full, and what then happens to a new session.
 
-The slope of the entries is the best leading signal there is: it needs no training, and it is the same whichever mode fills the table. Over
-the last 30 seconds it is the median of the slopes of all pairs of points (Theil-Sen), which a collector's steps hardly disturb; but a median
-turns only when half of the pairs have, many seconds late. So the last four points may overrule it: when all of their steps point the same
-way, that is the slope now.
+The slope of the entries is the best leading signal there is: it needs no training, and it is the same whichever mode fills the table.
+Over the last 30 seconds it is the median of the slopes of all pairs of points (Theil-Sen), which a collector's steps hardly disturb; but a
+median turns only when half of the pairs have, many seconds late. So the last four points may overrule it: when all of their steps point the
+same way, that is the slope now.
 """
 
 import math
@@ -54,14 +54,14 @@ class FillForecast:
             return min(long_per_s, short_per_s)
         return long_per_s
 
-    def time_to_full_s(self, entries: int, limit: int) -> float | None:
-        """Seconds until the limit at the present slope; 0 when it is reached, ``None`` while the table does not fill or has no limit."""
-        if limit <= 0:
-            return None
-        if entries >= limit:
-            return 0.0
-        slope_per_s = self.slope_per_s
-        return (limit - entries) / slope_per_s if slope_per_s > 0.0 else None
+
+def time_to_full_s(entries: int, limit: int, slope_per_s: float) -> float | None:
+    """Seconds until the limit at this slope; 0 when it is reached, ``None`` while the table does not fill or has no limit."""
+    if limit <= 0:
+        return None
+    if entries >= limit:
+        return 0.0
+    return (limit - entries) / slope_per_s if slope_per_s > 0.0 else None
 
 
 def drop_probability(counts: TableCounts, profile: FirewallProfile) -> float:

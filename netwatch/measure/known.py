@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.jit import inlined
+from netwatch.measure.integer import signed
 from netwatch.model.tuple_hash import mix
 
 GENERATION_S = 300.0
@@ -38,11 +39,11 @@ Filter = NDArray[np.uint64]
 def is_known(filters: Filter, code: np.uint64) -> bool:
     """Whether either generation has the source with this hash."""
     mixed = mix(code ^ SALT)
-    block = np.int64(mixed & BLOCK_MASK)
+    block = signed(mixed & BLOCK_MASK)
     positions = mixed >> BLOCK_SHIFT
     in_first, in_second = True, True
     for _ in range(HASHES):
-        word, bit = np.int64(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
+        word, bit = signed(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
         in_first = in_first and (filters[0, block, word] >> bit) & ONE != 0
         in_second = in_second and (filters[1, block, word] >> bit) & ONE != 0
         positions >>= POSITION_BITS
@@ -53,11 +54,11 @@ def is_known(filters: Filter, code: np.uint64) -> bool:
 def remember(filters: Filter, generation: int, code: np.uint64) -> int:
     """Add a source to a generation; return how many bits that set."""
     mixed = mix(code ^ SALT)
-    block = np.int64(mixed & BLOCK_MASK)
+    block = signed(mixed & BLOCK_MASK)
     positions = mixed >> BLOCK_SHIFT
     new_bits = 0
     for _ in range(HASHES):
-        word, bit = np.int64(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
+        word, bit = signed(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
         if (filters[generation, block, word] >> bit) & ONE == 0:
             filters[generation, block, word] |= ONE << bit
             new_bits += 1

@@ -13,12 +13,14 @@ session is worth more than any number of attempts, so that a scan cannot wash ou
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from netwatch.jit import inlined, njit
 from netwatch.measure.attempt import DROPPED, HANDSHAKE_FLAGS, TCP, UDP, is_attempt
+from netwatch.measure.integer import signed
 from netwatch.model.packet import Rows, TcpFlag
 from netwatch.model.tracked import FlowEvent, SessionEvent
 from netwatch.model.tuple_hash import FIXED_SEED, mix
@@ -37,6 +39,9 @@ WELL_KNOWN_BELOW = 1024
 SETS, WAYS = 1024, 8
 PROMOTED_AT_ONCE = 64
 """Services that one call may bring; the evidence for more is still there at the next call."""
+
+Row = Any
+"""One candidate, as a kernel sees it."""
 
 CANDIDATE = np.dtype(
     [
@@ -79,19 +84,19 @@ def _may_be_service(port: int, peer_port: int) -> bool:
 
 
 @inlined
-def _worth(candidate: Rows, second: int) -> int:
+def _worth(candidate: Row, second: int) -> int:
     """What is lost if it leaves: promoted nothing, then attempts of this second, then answered sessions above all."""
     if candidate.promoted:
         return 0
     attempts = candidate.attempts if candidate.second == second else 0
-    return (np.int64(candidate.answered) << 32) + np.int64(attempts) + 1
+    return (signed(candidate.answered) << 32) + signed(attempts) + 1
 
 
 @inlined
 def _place(table: Rows, hi: np.uint64, lo: np.uint64, endpoint: int, ts_ns: int, seed: np.uint64) -> int:
     """Return the candidate's place in the table, after making one if it is new."""
     code = mix(lo ^ (np.uint64(endpoint) << ENDPOINT_SHIFT) ^ mix(hi ^ seed))
-    first = np.int64(code & np.uint64(SETS - 1)) * WAYS
+    first = signed(code & np.uint64(SETS - 1)) * WAYS
     second = ts_ns // SECOND_NS
     victim = first
     for place in range(first, first + WAYS):
@@ -137,14 +142,14 @@ def _gather(packets: Rows, tracked: Rows, table: Rows, promoted: Rows, seed: np.
     found = 0
     for i in range(len(packets)):
         seen = tracked[i]
-        events, flow_events, verdict = np.int64(seen.session_events), np.int64(seen.flow_events), np.int64(seen.verdict)
+        events, flow_events, verdict = signed(seen.session_events), signed(seen.flow_events), signed(seen.verdict)
         if seen.service != 0 or not (events & (REPLIED | NEW) or flow_events & ONE_SIDED or verdict == DROPPED):
             continue
         packet = packets[i]
-        protocol, sport, dport = np.int64(packet.protocol), np.int64(packet.sport), np.int64(packet.dport)
+        protocol, sport, dport = signed(packet.protocol), signed(packet.sport), signed(packet.dport)
         role = NOTHING
         if protocol == TCP:
-            role = _tcp_role(np.int64(packet.tcp_flags) & HANDSHAKE_FLAGS, sport, dport, events, flow_events, verdict)
+            role = _tcp_role(signed(packet.tcp_flags) & HANDSHAKE_FLAGS, sport, dport, events, flow_events, verdict)
         elif protocol == UDP:
             role = _udp_role(sport, dport, events, flow_events, verdict)
         if role == NOTHING:

@@ -8,14 +8,15 @@ it should not be silent.
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.measure.counters import COLUMNS, GAP_BINS, RESUMED, Column, walk
-from netwatch.measure.forecast import FillForecast, drop_probability
-from netwatch.measure.normal import Normals
+from netwatch.measure.counters import COLUMNS, RESUME_ANSWERED, RESUME_UNANSWERED, RESUMED, Column, walk
+from netwatch.measure.forecast import FillForecast, drop_probability, time_to_full_s
+from netwatch.measure.normal import WARM_WINDOWS, Normals
 from netwatch.measure.services import ServiceDirectory
 from netwatch.measure.sources import NO_SOURCES, Sources, SourceSummary
 from netwatch.model.packet import Rows
@@ -26,12 +27,10 @@ from netwatch.model.window import FirewallWindow, ServiceWindow, Window
 SILENT_BELOW_PER_S = 0.02
 """A service whose normal packet rate is lower than this is not missed when it is silent: one packet in a minute."""
 
-SERVICE_COUNTS = {
-    column.name.lower(): int(column) for column in Column if column.name.lower() in ServiceWindow.__struct_fields__
-}  # fmt: skip
-FIREWALL_COUNTS = {
-    column.name.lower(): int(column) for column in Column if column.name.lower() in FirewallWindow.__struct_fields__
-}  # fmt: skip
+SERVICE_COUNTS = tuple(column.name.lower() for column in Column)[: Column.INVALID_UNRELATED_ERROR]
+"""Fields of ``ServiceWindow`` in the order of their columns, from the first on."""
+
+FIREWALL_COUNTS = {column.name.lower(): int(column) for column in Column if column.name.lower() in FirewallWindow.__struct_fields__}
 NEW_SESSIONS = [Column.NEW_TCP, Column.NEW_UDP, Column.NEW_OTHER]
 PACKETS, BYTES = [Column.PACKETS_OUT, Column.PACKETS_IN], [Column.BYTES_OUT, Column.BYTES_IN]
 
@@ -53,6 +52,7 @@ WHOLE = np.zeros(1, np.intp)
 """The only row of the firewall's own normals."""
 
 Counts = NDArray[np.int64]
+ESTABLISHED, TIME_WAIT = int(SessionState.ESTABLISHED), int(SessionState.TIME_WAIT)
 Groups = Callable[[int], GroupCounts]
 
 
@@ -87,7 +87,7 @@ class WindowMeter:
         """A copy that goes its own way from now on, with the same directory: the meter of a what-if."""
         return copy.deepcopy(self, {id(self._directory): self._directory})
 
-    def alarmed(self, label: str | None, on: bool) -> None:  # noqa: FBT001 (reads as a sentence: alarmed(label, True))
+    def alarmed(self, label: str | None, on: bool) -> None:
         """An incident of this service (``None``: of the whole firewall) is open or not: what it sees meanwhile is not normal."""
         if label is None:
             self._firewall_alarmed = on
@@ -125,7 +125,9 @@ class WindowMeter:
             sampled_one_in: 1 if every packet was seen.
         """
         end_s = start_s + duration_s
-        rows = self._shown_rows()
+        touched = np.flatnonzero(self._counts[:, Column.PACKETS_OUT] | self._counts[:, Column.PACKETS_IN])
+        totals = self._counts[touched].sum(axis=0)
+        rows = self._shown_rows(touched)
         learning = self._normals.windows > 0
         learning[rows] = True
         learning &= ~self._alarmed
@@ -140,12 +142,12 @@ class WindowMeter:
             warming=self._firewall_normals.warming(0),
             lost_packets=lost_packets,
             sampled_one_in=sampled_one_in,
-            firewall=self._firewall_window(table, profile, reassembly, sources.get(0, NO_SOURCES)),
+            firewall=self._firewall_window(totals, table, profile, reassembly, sources.get(0, NO_SOURCES)),
             services=self._service_windows(rows, groups, sources),
             census=census,
         )
-        self._learn(rows, duration_s)
-        self._counts[self._touched()] = 0
+        self._learn(rows, totals, duration_s)
+        self._counts[touched] = 0
         self._expired, self._early_dropped, self._reassembly = table.expired, table.early_dropped, reassembly
         return window
 
@@ -153,61 +155,58 @@ class WindowMeter:
     def _is_firewall_alarmed(self) -> bool:
         return self._firewall_alarmed or bool(self._alarmed.any())
 
-    def _touched(self) -> NDArray[np.intp]:
-        return np.flatnonzero(self._counts[:, PACKETS].any(axis=1))
-
-    def _shown_rows(self) -> NDArray[np.intp]:
+    def _shown_rows(self, touched: NDArray[np.intp]) -> NDArray[np.intp]:
         """Services that did something, hold something, are alarmed, or ought to have done something."""
-        shown = self._counts[:, PACKETS].any(axis=1) | self._holding | self._alarmed
-        shown |= self._normals.level[:, PACKETS_FEATURE] > SILENT_BELOW_PER_S
+        shown = self._holding | self._alarmed | (self._normals.level[:, PACKETS_FEATURE] > SILENT_BELOW_PER_S)
+        shown[touched] = True
         shown[0] = False
         return np.flatnonzero(shown)
 
-    def _service_windows(
-        self, rows: NDArray[np.intp], groups: Groups, sources: dict[int, SourceSummary]
-    ) -> tuple[ServiceWindow, ...]:  # fmt: skip
+    def _service_windows(self, rows: NDArray[np.intp], groups: Groups, sources: dict[int, SourceSummary]) -> tuple[ServiceWindow, ...]:
         windows = []
-        for row, counts in zip(rows.tolist(), self._counts[rows].tolist(), strict=True):
+        counts = self._counts[rows]
+        new_sessions = counts[:, NEW_SESSIONS].sum(axis=1).tolist()
+        warming = (self._normals.windows[rows] < WARM_WINDOWS).tolist()
+        for place, (row, fields) in enumerate(zip(rows.tolist(), counts.tolist(), strict=True)):
             group = groups(row)
             self._holding[row] = group.entries > 0
-            windows.append(self._service_window(row, counts, group, sources.get(row, NO_SOURCES)))
+            found = sources.get(row, NO_SOURCES)
+            normals: dict[str, Any] = dict(zip(NORMAL_FIELDS, self._normals.of(row), strict=True))
+            windows.append(
+                ServiceWindow(
+                    service=self._directory.service(row),
+                    warming=warming[place],
+                    new_sessions=new_sessions[place],
+                    resumed=tuple(fields[RESUMED:RESUME_ANSWERED]),
+                    resume_answered=tuple(fields[RESUME_ANSWERED:RESUME_UNANSWERED]),
+                    resume_unanswered=tuple(fields[RESUME_UNANSWERED:]),
+                    distinct_sources=found.distinct,
+                    known_sources_share=found.known_share,
+                    source_entropy=found.entropy,
+                    top_prefixes=found.top_prefixes,
+                    entries=group.entries,
+                    half_open=group.half_open,
+                    unreplied=group.unreplied,
+                    established=group.by_state[ESTABLISHED],
+                    time_wait=group.by_state[TIME_WAIT],
+                    **{name: count for name, count in zip(SERVICE_COUNTS, fields, strict=False) if count},  # zeros are the defaults
+                    **normals,
+                )
+            )
         return tuple(windows)
 
-    def _service_window(self, row: int, counts: list[int], group: GroupCounts, sources: SourceSummary) -> ServiceWindow:
-        fields = {name: counts[column] for name, column in SERVICE_COUNTS.items()}
-        normals = dict(zip(NORMAL_FIELDS, self._normals.of(row), strict=True))
-        return ServiceWindow(
-            service=self._directory.service(row),
-            warming=self._normals.warming(row),
-            new_sessions=counts[Column.NEW_TCP] + counts[Column.NEW_UDP] + counts[Column.NEW_OTHER],
-            resumed=tuple(counts[RESUMED : RESUMED + GAP_BINS]),
-            resume_answered=tuple(counts[RESUMED + GAP_BINS : RESUMED + 2 * GAP_BINS]),
-            resume_unanswered=tuple(counts[RESUMED + 2 * GAP_BINS :]),
-            distinct_sources=sources.distinct,
-            known_sources_share=sources.known_share,
-            source_entropy=sources.entropy,
-            top_prefixes=sources.top_prefixes,
-            entries=group.entries,
-            half_open=group.half_open,
-            unreplied=group.unreplied,
-            established=group.by_state[SessionState.ESTABLISHED],
-            time_wait=group.by_state[SessionState.TIME_WAIT],
-            **fields,
-            **normals,
-        )
-
     def _firewall_window(
-        self, table: TableCounts, profile: FirewallProfile, reassembly: ReassemblyTotals, elsewhere: SourceSummary
-    ) -> FirewallWindow:  # fmt: skip
-        totals = self._counts.sum(axis=0)
+        self, totals: Counts, table: TableCounts, profile: FirewallProfile, reassembly: ReassemblyTotals, elsewhere: SourceSummary
+    ) -> FirewallWindow:
+        slope_per_s = self._forecast.slope_per_s
         normal_new_sessions, normal_fragments = self._firewall_normals.of(0)
         return FirewallWindow(
             packets=int(totals[PACKETS].sum()),
             bytes=int(totals[BYTES].sum()),
             entries=table.all.entries,
             limit=profile.limit,
-            fill_slope_per_s=self._forecast.slope_per_s,
-            time_to_full_s=self._forecast.time_to_full_s(table.all.entries, profile.limit),
+            fill_slope_per_s=slope_per_s,
+            time_to_full_s=time_to_full_s(table.all.entries, profile.limit, slope_per_s),
             drop_probability=drop_probability(table, profile),
             new_sessions=int(totals[NEW_SESSIONS].sum()),
             expired=table.expired - self._expired,
@@ -227,11 +226,11 @@ class WindowMeter:
             **{name: int(totals[column]) for name, column in FIREWALL_COUNTS.items()},
         )
 
-    def _learn(self, rows: NDArray[np.intp], duration_s: float) -> None:
+    def _learn(self, rows: NDArray[np.intp], totals: Counts, duration_s: float) -> None:
         rates = _features(self._counts[rows], FEATURE_COLUMNS) / duration_s
         self._normals.learn(rows, rates, duration_s=duration_s, alarmed=self._alarmed[rows])
-        totals = _features(self._counts.sum(axis=0)[None, :], FIREWALL_FEATURE_COLUMNS) / duration_s
-        self._firewall_normals.learn(WHOLE, totals, duration_s=duration_s, alarmed=np.array([self._is_firewall_alarmed]))
+        rates = _features(totals[None, :], FIREWALL_FEATURE_COLUMNS) / duration_s
+        self._firewall_normals.learn(WHOLE, rates, duration_s=duration_s, alarmed=np.array([self._is_firewall_alarmed]))
 
 
 def _features(counts: Counts, columns: tuple[list[Column], ...]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 A prefix, not an address, is what an operator can act on: a /24 of IPv4, a /48 of IPv6 (what one site gets, RFC 6177 section 2). Each window
 counts up to 65,536 pairs of service and prefix exactly, in an open-addressing table that is emptied by a new stamp and not by writing it
-over; what comes after that is counted per service as the rest. A prefix that is heavy turns up early in the window, so it is not in the rest.
+over; what comes after that is counted per service as the rest. A prefix that is heavy turns up early in the window and is not in the rest.
 
 The Shannon entropy of the prefixes is normalised by the logarithm of the attempts: 0 is one prefix, 1 is each attempt from another one. A
 spoofed flood drives it up, one abuser down. The rest enters as if each of it came from a prefix of its own.
@@ -12,13 +12,13 @@ eight of which the smallest leaves. It learns only from services that are not al
 service has a clock of its own that stands still meanwhile, so that an hour of flood does not make it forget either.
 """
 
-import math
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.jit import inlined
+from netwatch.measure.integer import signed
 from netwatch.model.address import address_text
 from netwatch.model.packet import IPV4_MAPPED, Rows
 from netwatch.model.tuple_hash import mix
@@ -70,7 +70,7 @@ def key_text(key: int) -> str:
 @inlined
 def count_prefix(table: Table, occupied: NDArray[np.uint32], used: int, stamp: int, key: np.uint64, code: np.uint64) -> int:
     """Count one attempt. Return the slots used now, or -1 if the table is full and the prefix is not in it."""
-    slot = np.int64(code & np.uint64(SLOTS - 1))
+    slot = signed(code & np.uint64(SLOTS - 1))
     marked = np.uint64(stamp) << STAMP_SHIFT
     while table[slot, COUNT_AND_STAMP] >> STAMP_SHIFT == np.uint64(stamp):  # ends: at most half of the slots are in use
         if table[slot, KEY] == key:
@@ -88,7 +88,7 @@ def count_prefix(table: Table, occupied: NDArray[np.uint32], used: int, stamp: i
 @inlined
 def attempts_in(table: Table, slot: int) -> int:
     """The count in a slot."""
-    return np.int64(table[slot, COUNT_AND_STAMP] & COUNT_MASK)
+    return signed(table[slot, COUNT_AND_STAMP] & COUNT_MASK)
 
 
 @inlined
@@ -108,13 +108,13 @@ def rank_prefix(top_keys: Table, top_counts: NDArray[np.int64], row: int, key: n
 @inlined
 def service_of(key: np.uint64) -> int:
     """The service that a key counts for."""
-    return np.int64(key >> SERVICE_SHIFT) - 1
+    return signed(key >> SERVICE_SHIFT) - 1
 
 
 @inlined
 def _usual_place(usual: Rows, key: np.uint64, clock_s: Clocks, seed: np.uint64) -> int:
     """The way that holds the key, or else the one that is worth least now."""
-    first = np.int64(mix(key ^ seed) & np.uint64(USUAL_SETS - 1)) * USUAL_WAYS
+    first = signed(mix(key ^ seed) & np.uint64(USUAL_SETS - 1)) * USUAL_WAYS
     least, least_worth = first, np.inf
     for place in range(first, first + USUAL_WAYS):
         entry = usual[place]
@@ -143,8 +143,3 @@ def learn_usual(usual: Rows, key: np.uint64, count: int, clock_s: Clocks, seed: 
     entry.key = key
     entry.amount = kept + count
     entry.last_s = now_s
-
-
-def usual_time_s(learned_for_s: float) -> float:
-    """What decayed counts are divided by to give a rate: the weight of all the time that was learned from, in seconds."""
-    return USUAL_TIME_S * -math.expm1(-learned_for_s / USUAL_TIME_S)

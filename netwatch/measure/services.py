@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from netwatch.errors import ConfigError
 from netwatch.jit import inlined, njit
+from netwatch.measure.integer import signed
 from netwatch.measure.learning import Candidates, Evidence
 from netwatch.model.address import address_text, halves, prefix_halves
 from netwatch.model.packet import Rows
@@ -65,7 +66,7 @@ def _endpoint_hash(hi: np.uint64, lo: np.uint64, endpoint: int, seed: np.uint64)
 @inlined
 def _port_in_use(ports: Words, port: int, protocol: int) -> bool:
     row = 0 if protocol == TCP else 1
-    return (ports[row, port >> 6] >> (np.uint64(port) & WORD_BITS)) & ONE != 0
+    return bool((ports[row, port >> 6] >> (np.uint64(port) & WORD_BITS)) & ONE)
 
 
 @inlined
@@ -76,16 +77,16 @@ def _find(
     endpoint = port << 8 | protocol
     code = _endpoint_hash(hi, lo, endpoint, seed)
     tag = np.uint32(code >> TAG_SHIFT) & TAG_MASK
-    slot = np.int64(code & np.uint64(len(slots) - 1))
+    slot = signed(code & np.uint64(len(slots) - 1))
     while slots[slot] != 0:  # ends: three quarters of the slots stay empty
         row = slots[slot] & ROW_MASK
         if slots[slot] & TAG_MASK == tag and keys[row, 0] == hi and keys[row, 1] == lo and endpoints[row] == endpoint:
-            return np.int64(row)
+            return signed(row)
         slot = (slot + 1) & (len(slots) - 1)
     for position in range(len(prefixes)):
         prefix = prefixes[position]
         if prefix.endpoint == endpoint and hi & prefix.mask_hi == prefix.hi and lo & prefix.mask_lo == prefix.lo:
-            return np.int64(prefix.row)
+            return signed(prefix.row)
     return 0
 
 
@@ -95,10 +96,10 @@ def _classify(
 ) -> None:
     for i in range(len(packets)):
         packet = packets[i]
-        protocol = np.int64(packet.protocol)
+        protocol = signed(packet.protocol)
         row, toward = 0, 0
-        if protocol == TCP or protocol == UDP:
-            sport, dport = np.int64(packet.sport), np.int64(packet.dport)
+        if protocol in (TCP, UDP):
+            sport, dport = signed(packet.sport), signed(packet.dport)
             asked, answering = _port_in_use(ports, dport, protocol), _port_in_use(ports, sport, protocol)
             if asked or answering:
                 # One probe at the end whose port is in use, chosen without a branch: the direction of packets cannot be predicted.
@@ -117,7 +118,7 @@ def _classify(
 @njit
 def _insert(row: int, port: int, protocol: int, slots: Slots, keys: Words, endpoints: Slots, seed: np.uint64) -> None:
     code = _endpoint_hash(keys[row, 0], keys[row, 1], port << 8 | protocol, seed)
-    slot = np.int64(code & np.uint64(len(slots) - 1))
+    slot = signed(code & np.uint64(len(slots) - 1))
     while slots[slot] != 0:
         slot = (slot + 1) & (len(slots) - 1)
     slots[slot] = np.uint32(code >> TAG_SHIFT) & TAG_MASK | np.uint32(row)
@@ -141,9 +142,6 @@ class ServiceDirectory:
         for service in services:
             self.add(service)
         self._candidates = Candidates(seed=seed) if learn else None
-
-    def __len__(self) -> int:
-        return len(self._services)
 
     @property
     def services(self) -> tuple[Service, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netwatch.jit import inlined, njit
 from netwatch.measure.distinct import DistinctSketches, Histogram, Registers, add_distinct, estimate_distinct
+from netwatch.measure.integer import signed
 from netwatch.measure.known import PENDING, Filter, KnownSources, is_known, remember
 from netwatch.measure.prefixes import (
     MOST_PREFIXES,
@@ -19,6 +20,7 @@ from netwatch.measure.prefixes import (
     TOP,
     USUAL,
     USUAL_SETS,
+    USUAL_TIME_S,
     USUAL_WAYS,
     Clocks,
     Table,
@@ -30,7 +32,6 @@ from netwatch.measure.prefixes import (
     rank_prefix,
     service_of,
     usual_amount,
-    usual_time_s,
 )
 from netwatch.model.packet import Rows
 from netwatch.model.tuple_hash import FIXED_SEED, mix
@@ -38,6 +39,12 @@ from netwatch.model.window import PrefixShare
 
 USED, PENDING_USED = 0, 1
 """Places in ``SketchArrays.fill``: occupied slots of the prefix table, sources waiting to become known."""
+
+BATCH = 512
+"""Packets that are walked before their new attempts go into the tables: few enough that they are still in the cache."""
+
+LEARNED_PARTS = 256
+"""A prefix with less than this part of a service's attempts has no say in who floods it and needs no place among the usual ones."""
 
 SERVICE_KEY = np.uint64(0x9FB2_1C65_1E98_DF25)
 """Multiplied by the service, so that the same address at two services is two sources."""
@@ -56,6 +63,7 @@ class SketchArrays(NamedTuple):
     known_histogram: Histogram
     filters: Filter
     pending: NDArray[np.uint64]
+    codes: NDArray[np.uint64]  # of one batch
 
 
 class Summaries(NamedTuple):
@@ -75,18 +83,30 @@ def _source_code(service: int, hi: np.uint64, lo: np.uint64, seed: np.uint64) ->
 
 
 @inlined
-def note_attempt(sketches: SketchArrays, service: int, hi: np.uint64, lo: np.uint64, stamp: int, seed: np.uint64) -> None:
-    """Count a new attempt's source in all tables."""
-    key = prefix_key(service, hi, lo)
-    used = count_prefix(sketches.table, sketches.occupied, sketches.fill[USED], stamp, key, mix(key ^ seed))
-    if used < 0:
-        sketches.rest[service] += 1
-    else:
-        sketches.fill[USED] = used
-    code = _source_code(service, hi, lo, seed)
-    add_distinct(sketches.sources, sketches.sources_histogram, service, code)
-    if is_known(sketches.filters, code):
-        add_distinct(sketches.known, sketches.known_histogram, service, code)
+def note_attempts(sketches: SketchArrays, packets: Rows, tracked: Rows, asking: NDArray[np.int64], stamp: int, seed: np.uint64) -> None:
+    """Count the sources of the given packets, new attempts all of them.
+
+    One table after the other: within a short loop over one table the processor has the cache misses of several sources under way at once.
+    """
+    codes, table, occupied, rest = sketches.codes, sketches.table, sketches.occupied, sketches.rest
+    used = sketches.fill[USED]
+    for place, i in enumerate(asking):
+        packet, service = packets[i], signed(tracked[i].service)
+        key = prefix_key(service, packet.src_hi, packet.src_lo)
+        slots = count_prefix(table, occupied, used, stamp, key, mix(key ^ seed))
+        if slots < 0:
+            rest[service] += 1
+        else:
+            used = slots
+        codes[place] = _source_code(service, packet.src_hi, packet.src_lo, seed)
+    sketches.fill[USED] = used
+    sources, sources_histogram = sketches.sources, sketches.sources_histogram
+    for place, i in enumerate(asking):
+        add_distinct(sources, sources_histogram, signed(tracked[i].service), codes[place])
+    filters, known, known_histogram = sketches.filters, sketches.known, sketches.known_histogram
+    for place, i in enumerate(asking):
+        if is_known(filters, codes[place]):
+            add_distinct(known, known_histogram, signed(tracked[i].service), codes[place])
 
 
 @inlined
@@ -103,6 +123,7 @@ def _summarise(
     sketches: SketchArrays,
     summaries: Summaries,
     rows: NDArray[np.intp],
+    attempts: NDArray[np.int64],
     usual: Rows,
     clock_s: Clocks,
     learning: NDArray[np.bool_],
@@ -129,9 +150,10 @@ def _summarise(
                 summaries.top_usual[row, place] = usual_amount(usual, summaries.top_keys[row, place], clock_s, seed)
     for position in range(used):
         slot = sketches.occupied[position]
-        key = sketches.table[slot, 0]
-        if learning[service_of(key)]:
-            learn_usual(usual, key, attempts_in(sketches.table, slot), clock_s, seed)
+        count = attempts_in(sketches.table, slot)
+        row = service_of(sketches.table[slot, 0])
+        if count * LEARNED_PARTS >= attempts[row] and learning[row]:
+            learn_usual(usual, sketches.table[slot, 0], count, clock_s, seed)
     new_bits = 0
     for position in range(sketches.fill[PENDING_USED]):
         new_bits += remember(sketches.filters, generation, sketches.pending[position])
@@ -167,6 +189,7 @@ class Sources:
             known_histogram=self._known_sources.histogram,
             filters=self._known.filters,
             pending=self._known.pending,
+            codes=np.zeros(BATCH, np.uint64),
         )
         self.stamp = 1
         self._summaries = Summaries(
@@ -192,10 +215,10 @@ class Sources:
         """End the window: what it knows of each service with new attempts. ``learning`` says whose window is a usual one."""
         rows = np.flatnonzero(attempts)
         new_bits = _summarise(
-            self.arrays, self._summaries, rows, self._usual, self._clock_s, learning, self._known.young, self._seed
+            self.arrays, self._summaries, rows, attempts, self._usual, self._clock_s, learning, self._known.young, self._seed
         )  # fmt: skip
         self._known.age(now_s, new_bits=new_bits)
-        summaries = {row: self._summary(row, int(attempts[row])) for row in rows.tolist()}
+        summaries = self._read(rows, attempts[rows])
         self._clock_s[learning] += duration_s
         self._sources.clear(rows)
         self._known_sources.clear(rows)
@@ -204,18 +227,29 @@ class Sources:
         self.stamp += 1
         return summaries
 
-    def _summary(self, row: int, attempts: int) -> SourceSummary:
+    def _read(self, rows: NDArray[np.intp], attempts: NDArray[np.int64]) -> dict[int, SourceSummary]:
         found = self._summaries
-        distinct = min(max(1, round(found.distinct[row])), attempts)
-        known_share = min(1.0, float(found.distinct_known[row] / found.distinct[row]))
-        spread = np.log(attempts) - found.weighted_logs[row] / attempts
-        entropy = min(1.0, max(0.0, float(spread / np.log(attempts)))) if attempts > 1 else 0.0
-        usual_s = usual_time_s(float(self._clock_s[row]))
-        top = tuple(
-            PrefixShare(key_text(key), count, count / attempts, usual / usual_s if usual_s > 0.0 else 0.0)
-            for key, count, usual in zip(
-                found.top_keys[row].tolist(), found.top_counts[row].tolist(), found.top_usual[row].tolist(), strict=True
+        distinct = np.clip(np.rint(found.distinct[rows]), 1, attempts).astype(np.int64)
+        known_share = np.minimum(1.0, found.distinct_known[rows] / found.distinct[rows])
+        most = np.log(np.maximum(attempts, 2))  # the entropy if all were different; of one attempt it is 0 anyway
+        entropy = np.clip((np.log(attempts) - found.weighted_logs[rows] / attempts) / most, 0.0, 1.0)
+        usual_s = USUAL_TIME_S * -np.expm1(-self._clock_s[rows] / USUAL_TIME_S)
+        usual_per_s = found.top_usual[rows] / np.maximum(usual_s, 1.0)[:, None]
+        shares = found.top_counts[rows] / attempts[:, None]
+        return {
+            row: SourceSummary(*scalars, _named(*top))
+            for row, scalars, top in zip(
+                rows.tolist(),
+                zip(distinct.tolist(), known_share.tolist(), entropy.tolist(), strict=True),
+                zip(found.top_keys[rows].tolist(), found.top_counts[rows].tolist(), shares.tolist(), usual_per_s.tolist(), strict=True),
+                strict=True,
             )
-            if count
-        )
-        return SourceSummary(distinct, known_share, entropy, top)
+        }
+
+
+def _named(keys: list[int], counts: list[int], shares: list[float], usual_per_s: list[float]) -> tuple[PrefixShare, ...]:
+    return tuple(
+        PrefixShare(key_text(key), count, share, per_s)
+        for key, count, share, per_s in zip(keys, counts, shares, usual_per_s, strict=True)
+        if count
+    )

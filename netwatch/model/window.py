@@ -13,7 +13,7 @@ from netwatch.model.tracked import GAP_BIN_EDGES_S
 NO_GAPS = (0,) * len(GAP_BIN_EDGES_S)
 
 
-class Normal(msgspec.Struct, frozen=True):
+class Normal(msgspec.Struct, frozen=True, gc=False):
     """What one feature usually is: a robust level and spread, both per second."""
 
     level: float
@@ -27,7 +27,7 @@ class Normal(msgspec.Struct, frozen=True):
 UNKNOWN = Normal(0.0, 0.0)
 
 
-class PrefixShare(msgspec.Struct, frozen=True):
+class PrefixShare(msgspec.Struct, frozen=True, gc=False):
     """A source prefix and its part in the window's new sessions."""
 
     prefix: str
@@ -36,7 +36,7 @@ class PrefixShare(msgspec.Struct, frozen=True):
     normal_per_s: float  # what the same prefix usually opens
 
 
-class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One service in one window."""
 
     service: Service
