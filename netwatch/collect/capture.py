@@ -1,0 +1,167 @@
+"""A capture file as a stream of blocks of frames, whatever its container, compression or damage.
+
+Each block is a buffer of its own: nothing here touches or keeps it once it was handed out, so it may be decoded in another thread and
+lives as long as its reader wants. Only a record that is not whole yet is copied, to the front of the next block. Memory therefore does
+not depend on the size of the file.
+"""
+
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+
+from netwatch.collect.compressed import CUT, TRAILING_GARBAGE
+from netwatch.collect.content import open_content
+from netwatch.collect.pcap_header import read_pcap_header
+from netwatch.collect.pcapng_blocks import check_first_section
+from netwatch.collect.recognise import HEAD_BYTES, Format
+from netwatch.collect.stream import DamagedStream
+from netwatch.collect.walk import Outcome, Walker
+from netwatch.errors import CaptureError
+from netwatch.model.packet import FRAME, FrameBlock
+
+CHUNK_BYTES = 2 << 20
+"""Bytes of a block. Larger ones fall out of the caches between reading and decoding, smaller ones cost more calls per packet."""
+
+MAX_FRAMES = 1 << 16
+"""Rows of a block: 2 MiB of them, and 7 MiB of the packet rows that they become."""
+
+MIN_RECORD_BYTES = 16
+"""An empty packet in pcap, and an empty simple packet block in pcapng."""
+
+
+def open_capture(path: str) -> "Capture":
+    """Open a capture, or standard input for ``-``; ``CaptureError`` says why it cannot be."""
+    return Capture(path)
+
+
+class Capture:
+    """One capture. Its attributes tell what was read so far; ``blocks`` reads it, once."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.packets = 0
+        self.bytes = 0  # on the wire
+        self.first_s: float | None = None  # earliest time; None while no packet has one
+        self.last_s: float | None = None  # latest
+        self.truncated = False  # something of it is missing: cut, damaged, or not readable further
+        self.errors: dict[str, int] = {}  # by reason
+        self.link_types: list[str] = []  # names, in the order in which the capture declares them
+        self._file, self._stream, form = open_content(path)
+        try:
+            self._walker = self._new_walker(form)
+        except CaptureError:
+            self.close()
+            raise
+        self._rest = np.empty(0, np.uint8)  # bytes that were read and not walked yet
+        self._at = 0 if self._walker is None else self._walker.header_bytes  # where to go on in them, or behind them
+        self._wants_bytes = True
+        self._ended = False  # no more bytes come
+        self._damage: str | None = None  # if so, because of this
+        self._finished = False
+
+    def _new_walker(self, form: Format) -> Walker | None:
+        """What finds the packets; ``None`` if the file ends within its header. Kernels are imported once there is something to walk."""
+        head = self._stream.peek(HEAD_BYTES)
+        if form is Format.PCAPNG:
+            check_first_section(self.path, head)
+            from netwatch.collect.pcapng import PcapngWalker
+
+            return PcapngWalker(self.link_types, self.errors)
+        header = read_pcap_header(self.path, head)
+        if header is None:
+            return None
+        from netwatch.collect.pcap import PcapWalker
+
+        return PcapWalker(header, self.link_types, self.errors)
+
+    @property
+    def bytes_read(self) -> int:
+        """Of the file as it lies on disk, compressed or not."""
+        return self._file.position
+
+    @property
+    def bytes_total(self) -> int | None:
+        """Size of the file as it lies on disk; ``None`` for a pipe."""
+        return self._file.size
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        """All whole packets in the order of the file, none of the blocks empty. The file is closed when they end or are given up."""
+        try:
+            # A generator keeps its variables while it waits; with the block in none of them its memory is the reader's alone.
+            yield from iter(self._next_block, None)
+        finally:
+            self.close()
+
+    def _next_block(self) -> FrameBlock | None:
+        while not self._finished:
+            if self._walker is None:
+                self._finish(self._stream.damage)
+                break
+            if self._wants_bytes:
+                self._refill()
+            room = min(MAX_FRAMES, max(0, len(self._rest) - self._at) // MIN_RECORD_BYTES + 1)
+            frames = np.empty(room, FRAME)
+            rows, self._at, outcome = self._walker.walk(self._rest, self._at, frames)
+            block = FrameBlock(self._rest, frames[:rows])
+            self._account(self._walker, rows)
+            match outcome:
+                case Outcome.FULL:
+                    self._wants_bytes = False
+                case Outcome.STOPPED:
+                    self.truncated = self._finished = True
+                case _:
+                    self._keep_rest()
+            if rows:
+                return block
+        return None
+
+    def _refill(self) -> None:
+        """Put new bytes behind those that are left."""
+        filled = len(self._rest)
+        data = np.empty(filled + CHUNK_BYTES, np.uint8)
+        data[:filled] = self._rest
+        view = data.data
+        while filled < len(data) and not self._ended:
+            try:
+                got = self._stream.read_some(view[filled:])
+            except DamagedStream as damage:
+                self._damage = damage.reason
+                got = 0
+            self._ended = not got
+            filled += got
+        self._rest = data[:filled]
+
+    def _keep_rest(self) -> None:
+        """Let go of what was walked; at the end of the bytes, nothing may be left."""
+        walked = self._at
+        self._at = max(0, walked - len(self._rest))
+        self._rest = self._rest[walked:].copy()
+        self._wants_bytes = True
+        if self._ended:
+            self._finish(self._damage)
+
+    def _finish(self, damage: str | None) -> None:
+        """Count why the capture ends here, once, whether its stream is damaged, it ends within a record, or both."""
+        self._finished = True
+        cut = self._walker is None or len(self._rest) > 0 or self._at > 0
+        if damage is not None or cut:
+            reason = damage or CUT
+            self.errors[reason] = self.errors.get(reason, 0) + 1
+            self.truncated = cut or reason != TRAILING_GARBAGE
+
+    def _account(self, walker: Walker, rows: int) -> None:
+        self.packets += rows
+        self.bytes = walker.wire_bytes
+        if span_s := walker.span_s:
+            self.first_s, self.last_s = span_s
+        walker.publish_errors()
