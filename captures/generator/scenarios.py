@@ -175,7 +175,7 @@ def acks_of_nothing(scene: Scene) -> None:
 @capture("ack-flood/benign", length_s=50)
 def downloads(scene: Scene) -> None:
     normal_life(scene, level=0.5)
-    crowd(scene, dialogues.download, SUBSCRIBERS, HTTPS, per_s=0.6, start_s=28, end_s=44)
+    crowd(scene, dialogues.download, SUBSCRIBERS, HTTPS, per_s=3, start_s=30, end_s=45)
 
 
 @capture("rst-flood/attack", length_s=60)
