@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from netwatch.export import figures, wording
 from netwatch.export.report.axis import TimeAxis
+from netwatch.export.verdict import main_incident
 from netwatch.model.incident import Incident, Severity
 from netwatch.model.replay import Replay
 
@@ -18,6 +19,7 @@ class Mark:
     at_s: float
     percent: str
     text: str
+    main: bool  # of the main incident or of the table: named in the legend
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,20 @@ class Lane:
 
 
 def marks(replay: Replay, axis: TimeAxis) -> list[Mark]:
-    """All moments that lie on the axis, in order."""
-    found = []
+    """All moments that lie on the axis, in order; where two incidents share one, the main one's counts."""
+    main = main_incident(replay.incidents)
+    found: dict[tuple[float, str], bool] = {}
     for incident in replay.incidents[:LANES_SHOWN]:
-        found.append(("onset", incident.onset_s))
-        found.append(("detected", incident.detected_s))
-        if incident.ended_s is not None:
-            found.append(("ended", incident.ended_s))
-    if replay.firewall.full_at_s is not None:
-        found.append(("full", replay.firewall.full_at_s))
-    unique = sorted({(at_s, kind) for kind, at_s in found if axis.holds(at_s)})
-    return [Mark(kind, at_s, axis.percent(at_s), f"{_WORDS[kind]} {figures.clock(at_s)}") for at_s, kind in unique]
+        for at_s, kind in ((incident.onset_s, "onset"), (incident.detected_s, "detected"), (incident.ended_s, "ended")):
+            if at_s is not None and axis.holds(at_s):
+                found[at_s, kind] = found.get((at_s, kind), False) or incident is main
+    full_at_s = replay.firewall.full_at_s
+    if full_at_s is not None and axis.holds(full_at_s):
+        found[full_at_s, "full"] = True
+    return [
+        Mark(kind, at_s, axis.percent(at_s), f"{_WORDS[kind]} {figures.clock(at_s)}", of_main)
+        for (at_s, kind), of_main in sorted(found.items())
+    ]
 
 
 _WORDS = {"onset": "onset", "detected": "detected", "full": "table full", "ended": "ended"}

@@ -28,6 +28,7 @@ from netwatch.model.replay import Replay, WhatIf
 
 SHOWN_INCIDENTS = 12
 SHOWN_CAPTURES = 40
+SHOWN_TIMELINE = 40
 AROUND_INCIDENT_S = 10.0
 LEAST_ZOOM_POINTS = 4
 HINT = "Point at a chart to read its values. Drag to zoom in, double-click to zoom out."
@@ -174,6 +175,17 @@ def _incident(incident: Incident) -> dict[str, Any]:
         ],
         "recommendation": _recommendation(incident),
     }
+
+
+def _timeline(incident: Incident) -> list[tuple[str, str, str]]:
+    """Its beginning and its end; what lies between is in the JSON if it is very long."""
+    rows = [
+        (figures.clock(entry.at_s), _since(entry.at_s - incident.onset_s), figures.printable(entry.text)) for entry in incident.timeline
+    ]
+    if len(rows) <= SHOWN_TIMELINE:
+        return rows
+    half = SHOWN_TIMELINE // 2
+    return [*rows[:half], ("…", "", f"{len(rows) - 2 * half} more, in the JSON"), *rows[-half:]]
 
 
 def _recommendation(incident: Incident | None) -> dict[str, Any] | None:
