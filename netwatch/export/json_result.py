@@ -93,7 +93,8 @@ class JsonRecommendation(msgspec.Struct, frozen=True, kw_only=True):
     """What would end it."""
 
     playbook: str
-    changes: tuple[str, ...]
+    changes: Annotated[tuple[str, ...], Meta(description="The exact text it would push.")]
+    undo: Annotated[tuple[str, ...], Meta(description="The text that takes it back before it expires.")]
 
 
 class JsonTimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,9 +227,7 @@ def _incident(incident: Incident) -> JsonIncident:
         ended_s=incident.ended_s,
         evidence={item.name: item.value for item in incident.evidence},
         attribution=tuple(JsonAttribution(kind=who.kind, value=who.value, share=who.share) for who in incident.attribution),
-        recommendation=None
-        if recommendation is None
-        else JsonRecommendation(playbook=recommendation.playbook, changes=recommendation.changes),
+        recommendation=None if recommendation is None else JsonRecommendation(**msgspec.structs.asdict(recommendation)),
         consequences=incident.consequences,
         timeline=tuple(JsonTimelineEntry(at_s=entry.at_s, text=entry.text) for entry in incident.timeline),
         explanation=tuple(item.text for item in incident.evidence),

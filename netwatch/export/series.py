@@ -6,6 +6,7 @@ hour keeps its seconds, and a day is shown in steps of 32 s.
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 
 from netwatch.model.replay import PrefixPoint, SeriesPoint, ServicePoint
 from netwatch.model.session import SessionState
@@ -55,9 +56,8 @@ def point_of(window: Window) -> SeriesPoint:
     """One window as a point of the series."""
     firewall = window.firewall
     prefixes: Counter[str] = Counter()
-    for service in window.services:
-        for share in service.top_prefixes:
-            prefixes[share.prefix] += share.count
+    for share in chain(firewall.elsewhere_prefixes, *(service.top_prefixes for service in window.services)):
+        prefixes[share.prefix] += share.count
     return SeriesPoint(
         start_s=window.start_s,
         duration_s=window.duration_s,
@@ -68,6 +68,7 @@ def point_of(window: Window) -> SeriesPoint:
         assured=firewall.assured,
         half_open=_half_open(firewall),
         packets=firewall.packets,
+        attempts=firewall.elsewhere_attempts + sum(service.new_attempts for service in window.services),
         new_sessions=firewall.new_sessions,
         dropped_full=firewall.dropped_full,
         early_dropped=firewall.early_dropped,
@@ -94,6 +95,7 @@ def merged(first: SeriesPoint, second: SeriesPoint) -> SeriesPoint:
         assured=max(first.assured, second.assured),
         half_open=max(first.half_open, second.half_open),
         packets=first.packets + second.packets,
+        attempts=first.attempts + second.attempts,
         new_sessions=first.new_sessions + second.new_sessions,
         dropped_full=first.dropped_full + second.dropped_full,
         early_dropped=first.early_dropped + second.early_dropped,

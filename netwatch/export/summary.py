@@ -15,7 +15,7 @@ from rich.text import Text
 
 from netwatch.export import figures, wording
 from netwatch.export.verdict import cures, main_incident, verdict
-from netwatch.model.incident import Incident, Severity
+from netwatch.model.incident import Incident, Recommendation, Severity
 from netwatch.model.plan import WhatIfResult
 from netwatch.model.replay import Replay
 
@@ -97,10 +97,22 @@ def _incident(console: Console, incident: Incident, index: int, total: int) -> N
         entries = [*entries[: SHOWN_TIMELINE - 1], ("…", f"{left_out} more, in the JSON and the report"), entries[-1]]
     _part(console, "timeline, UTC", entries)
     if incident.recommendation is not None:
-        console.print(Padding(Text.assemble(("what would end it: ", "dim"), (incident.recommendation.playbook, "bold")), (0, 0, 0, 2)))
-        for change in incident.recommendation.changes:
-            for line in change.splitlines():
-                console.print(Text("    " + figures.printable(line)), soft_wrap=True)
+        _recommendation(console, incident.recommendation)
+
+
+def _recommendation(console: Console, recommendation: Recommendation) -> None:
+    playbook = (figures.printable(recommendation.playbook), "bold")
+    console.print(Padding(Text.assemble(("what would end it: ", "dim"), playbook), (0, 0, 0, 2)))
+    _lines_to_copy(console, recommendation.changes)
+    if recommendation.undo:
+        console.print(Padding(Text("it expires by itself; to undo it earlier", style="dim"), (0, 0, 0, 2)))
+        _lines_to_copy(console, recommendation.undo)
+
+
+def _lines_to_copy(console: Console, texts: tuple[str, ...]) -> None:
+    for text in texts:
+        for line in text.splitlines():
+            console.print(Text("    " + figures.printable(line)), soft_wrap=True)
 
 
 def _part(console: Console, title: str, rows: list[tuple[str, str]]) -> None:

@@ -13,6 +13,9 @@ from netwatch.model.replay import FirewallSummary, Replay
 
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
+VICTIM = "service"
+"""Kind of an attribution that names whom it hits, where an incident hits several services."""
+
 NOTABLE_FILL = 0.5
 """Below half full the table's fill says nothing about the incident and is left out of the sentence."""
 
@@ -38,6 +41,7 @@ def main_incident(incidents: Iterable[Incident]) -> Incident | None:
 
 def who(attribution: tuple[Attribution, ...]) -> str:
     """``37,669 spoofed sources``, or ``198.51.100.0/24 (62 %) and 3 more prefixes (91 % together)``."""
+    attribution = tuple(item for item in attribution if item.kind != VICTIM)
     if not attribution:
         return ""
     spoofed = [item for item in attribution if item.kind == "spoofed"]
@@ -47,10 +51,15 @@ def who(attribution: tuple[Attribution, ...]) -> str:
     text = f"{figures.printable(first.value)} ({figures.percent(first.share)})"
     if others:
         together = min(1.0, sum(item.share for item in attribution))
-        noun = "prefix" if all(item.kind == "prefix" for item in others) else "other"
-        nouns = "prefixes" if noun == "prefix" else "others"
-        text += f" and {figures.plural(len(others), 'more ' + noun, 'more ' + nouns)} ({figures.percent(together)} together)"
+        text += f" and {figures.plural(len(others), 'more prefix', 'more prefixes')} ({figures.percent(together)} together)"
     return text
+
+
+def victims(incident: Incident) -> str:
+    """``203.0.113.25:25/tcp and 2 more services``."""
+    others = {item.value for item in incident.attribution if item.kind == VICTIM} - {incident.service}
+    named = figures.printable(incident.service or "")
+    return f"{named} and {figures.plural(len(others), 'more service')}" if others else named
 
 
 def spoofed_crowd(attribution: Attribution) -> str:
@@ -68,9 +77,7 @@ def cures(replay: Replay) -> list[WhatIfResult]:
 
 
 def _what(incident: Incident, replay: Replay) -> str:
-    subject = (
-        f"against {figures.printable(incident.service)}" if incident.service else f"on firewall {figures.printable(incident.firewall)}"
-    )
+    subject = f"against {victims(incident)}" if incident.service else f"on firewall {figures.printable(incident.firewall)}"
     many_days = len({figures.day(at_s) for at_s in _bounds(replay)} | {figures.day(incident.onset_s)}) > 1
     since = f"{figures.day(incident.onset_s)} {figures.clock(incident.onset_s)}" if many_days else figures.clock(incident.onset_s)
     if incident.ended_s is None:

@@ -113,9 +113,15 @@ def course(incident: Incident) -> str:
 
 
 def attributed(attribution: Attribution) -> tuple[str, str]:
-    """Who, and their share of the excess."""
-    name = spoofed_crowd(attribution) if attribution.kind == "spoofed" else figures.printable(attribution.value)
-    return name, f"{percent(attribution.share)} of the excess"
+    """Who (or, of several services, which one it hits), and the share of the excess."""
+    share = f"{percent(attribution.share)} of the excess"
+    match attribution.kind:
+        case "spoofed":
+            return spoofed_crowd(attribution), share
+        case "service":
+            return f"against {figures.printable(attribution.value)}", share
+        case _:
+            return figures.printable(attribution.value), share
 
 
 def outcome(result: WhatIfResult) -> str:

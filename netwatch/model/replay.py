@@ -80,6 +80,7 @@ class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):
     assured: int = 0
     half_open: int = 0
     packets: int = 0
+    attempts: int = 0  # new sessions asked for, of all services and of none, whether or not an entry was made
     new_sessions: int = 0
     dropped_full: int = 0
     early_dropped: int = 0

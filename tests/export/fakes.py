@@ -64,6 +64,7 @@ def flood_series(*, mitigated_by: str | None = None, seconds: int = DURATION_S) 
                 assured=4_800,
                 half_open=held + 30,
                 packets=900 + spoofed,
+                attempts=asked + spoofed + 41,
                 new_sessions=admitted + asked + 41,
                 dropped_full=dropped + (asked - completed if starving else 0),
                 early_dropped=dropped // 11 if starving else 0,
@@ -121,11 +122,8 @@ def flood_incident() -> Incident:
         consequences=(Mode.TABLE_FULL,),
         recommendation=Recommendation(
             "synproxy",
-            (
-                "add element inet netwatch synproxy4 { 203.0.113.25 . 25 timeout 300s }",
-                "delete half-open entries of 203.0.113.25:25/tcp (conntrack, filtered by status), again every second",
-                "ends by itself after 300 s; undo at once: delete element inet netwatch synproxy4 { 203.0.113.25 . 25 }",
-            ),
+            ("nft add element inet netwatch synproxy4 '{ 203.0.113.25 . 25 timeout 300s }'",),
+            ("nft delete element inet netwatch synproxy4 '{ 203.0.113.25 . 25 }'",),
         ),
     )
 
@@ -162,7 +160,7 @@ def _what_if(playbook: str, *, peak: int, full_at_s: float | None, dropped: int,
             shed=shed,
         ),
         series=series,
-        changes=("add element inet netwatch synproxy4 { 203.0.113.25 . 25 timeout 300s }",) if playbook == "synproxy" else (),
+        changes=("nft add element inet netwatch synproxy4 '{ 203.0.113.25 . 25 timeout 300s }'",) if playbook == "synproxy" else (),
     )
 
 

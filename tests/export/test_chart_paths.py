@@ -105,9 +105,7 @@ def test_heat_joins_neighbours_of_one_level() -> None:
 
 def test_a_spoofed_crowd_shows_in_the_strip_of_all_others() -> None:
     series = tuple(
-        SeriesPoint(
-            start_s=float(second), duration_s=1.0, entries=0, limit=1, new_sessions=1000, prefixes=(PrefixPoint("192.0.2.0/24", 10),)
-        )
+        SeriesPoint(start_s=float(second), duration_s=1.0, entries=0, limit=1, attempts=1000, prefixes=(PrefixPoint("192.0.2.0/24", 10),))
         for second in range(5)
     )
     found = heat(series, TimeAxis.of(series))

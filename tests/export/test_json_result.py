@@ -51,7 +51,11 @@ def test_values_are_where_the_contract_says() -> None:
     assert (incident["mode"], incident["severity"], incident["onset_s"], incident["ended_s"]) == ("syn-flood", "critical", ONSET_S, ENDED_S)
     assert incident["evidence"]["syn_per_s"] == 2_071.0
     assert incident["attribution"][0] == {"kind": "spoofed", "value": "37669 sources", "share": 0.93}
-    assert incident["recommendation"]["playbook"] == "synproxy"
+    assert incident["recommendation"] == {
+        "playbook": "synproxy",
+        "changes": ["nft add element inet netwatch synproxy4 '{ 203.0.113.25 . 25 timeout 300s }'"],
+        "undo": ["nft delete element inet netwatch synproxy4 '{ 203.0.113.25 . 25 }'"],
+    }
     assert [one["playbook"] for one in found["what_if"]] == ["synproxy", "short-timeouts", "drop-prefix"]
 
 

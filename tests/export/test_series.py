@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,7 +98,9 @@ def test_a_window_gives_its_gauges_and_counters_to_its_point() -> None:
         invalid_no_session=3,
         by_state=tuple(by_state),
     )
+    firewall = msgspec.structs.replace(firewall, elsewhere_attempts=6, elsewhere_prefixes=(PrefixShare("192.0.2.0/24", 5, 1.0, 0.0),))
     found = point_of(Window(start_s=5.0, duration_s=2.0, warming=True, firewall=firewall, services=()))
 
     assert (found.start_s, found.end_s, found.entries, found.limit) == (5.0, 7.0, 57, 100)
     assert (found.half_open, found.invalid, found.new_sessions, found.dropped_full, found.time_to_full_s) == (7, 5, 8, 1, 2.5)
+    assert (found.attempts, found.prefixes) == (6, (PrefixPoint("192.0.2.0/24", 5),))

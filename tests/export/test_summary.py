@@ -36,7 +36,7 @@ def test_a_pipe_gets_no_colours_and_no_blanks_at_line_ends() -> None:
 def test_nothing_but_lines_to_copy_is_wider_than_the_terminal() -> None:
     assert flood_replay().incidents[0].recommendation is not None
     copied = [line for line in printed(flood_replay()).splitlines() if len(line) > 80]
-    assert all("entries of" in line or "timeout 300s" in line or "undo" in line for line in copied)
+    assert all(line.lstrip().startswith("nft ") for line in copied)
 
 
 def test_a_change_to_copy_is_never_wrapped() -> None:

@@ -107,6 +107,14 @@ def test_prefixes_are_named_with_their_share() -> None:
     assert who(prefixes[:1]) == "10.0.0.0/24 (62 %)"
 
 
+def test_an_incident_of_several_services_counts_them_and_blames_none_of_them() -> None:
+    hit = tuple(Attribution("service", label, 0.5) for label in ("203.0.113.25:25/tcp", "203.0.113.26:25/tcp"))
+    incident = msgspec.structs.replace(lasting(), attribution=(Attribution("prefix", "10.0.0.0/24", 0.9), *hit))
+    assert verdict(changed(flood_replay(), incidents=(incident,))).startswith(
+        "syn-flood against 203.0.113.25:25/tcp and 1 more service since 15:00:21 UTC: 10.0.0.0/24 (90 %), table"
+    )
+
+
 def test_no_incident_says_what_was_watched_and_for_how_long() -> None:
     assert verdict(quiet_replay()) == "No incident in 20.0 s of traffic: 1 service watched, table of 30,000 at most 24 % full"
 

@@ -46,9 +46,9 @@ def heat(series: tuple[SeriesPoint, ...], axis: TimeAxis) -> Heat | None:
         return None
     named = [prefix for prefix, _ in sorted(totals.items(), key=lambda item: (-item[1], item[0]))[:STRIPS_SHOWN]]
     rates = {prefix: [_rate(_count(point, prefix), point) for point in series] for prefix in named}
-    rates[OTHERS] = [_rate(max(0, _opened(point) - sum(_count(point, prefix) for prefix in named)), point) for point in series]
+    rates[OTHERS] = [_rate(max(0, _asked(point) - sum(_count(point, prefix) for prefix in named)), point) for point in series]
     counts = {prefix: totals[prefix] for prefix in named}
-    counts[OTHERS] = sum(max(0, _opened(point) - sum(_count(point, prefix) for prefix in named)) for point in series)
+    counts[OTHERS] = sum(max(0, _asked(point) - sum(_count(point, prefix) for prefix in named)) for point in series)
     peak = max(rate for line in rates.values() for rate in line)
     edges = [max(peak, 1e-9) / STEP ** (LEVELS - level) for level in range(LEVELS)]
     strips = tuple(_strip(prefix, rates[prefix], counts[prefix], edges, series, axis) for prefix in rates if counts[prefix])
@@ -66,10 +66,9 @@ def _count(point: SeriesPoint, prefix: str) -> int:
     return sum(item.count for item in point.prefixes if item.prefix == prefix)
 
 
-def _opened(point: SeriesPoint) -> int:
+def _asked(point: SeriesPoint) -> int:
     """Everything that was asked for in a point, whether or not the table had room for it."""
-    asked = sum(service.asked for service in point.services)
-    return max(asked, point.new_sessions, sum(item.count for item in point.prefixes))
+    return max(point.attempts, sum(item.count for item in point.prefixes))
 
 
 def _rate(count: int, point: SeriesPoint) -> float:

@@ -191,8 +191,12 @@ def _timeline(incident: Incident) -> list[tuple[str, str, str]]:
 def _recommendation(incident: Incident | None) -> dict[str, Any] | None:
     if incident is None or incident.recommendation is None:
         return None
-    changes = [figures.printable_lines(change) for change in incident.recommendation.changes]
-    return {"playbook": figures.printable(incident.recommendation.playbook), "changes": changes}
+    recommendation = incident.recommendation
+    return {
+        "playbook": figures.printable(recommendation.playbook),
+        "changes": [figures.printable_lines(text) for text in recommendation.changes],
+        "undo": [figures.printable_lines(text) for text in recommendation.undo],
+    }
 
 
 def _since(seconds: float) -> str:
