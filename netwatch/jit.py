@@ -1,8 +1,9 @@
 """The one place that imports numba: the ``njit`` of all kernels, and where their machine code is cached.
 
 A kernel compiled afresh costs seconds, from the cache milliseconds. numba's own cache does not notice a change in a helper that lives in
-another file, and fails at import where neither the package nor HOME can be written. So the cache has a folder named after a digest of all
-kernel sources: any change starts a new one, the oldest are removed, and where no folder can be written the kernels are compiled in memory.
+another file, and fails at import where neither the package nor HOME can be written. So the kernels of a package have a folder named after a
+digest of all that they may inline: the package itself, the model and this file. Any change there starts a new folder, the oldest are
+removed, and where no folder can be written the kernels are compiled in memory.
 """
 
 import hashlib
@@ -10,20 +11,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-KEPT_CACHES = 4
+import numba
+
+KEPT_CACHES = 6
 PACKAGE = Path(__file__).resolve().parent
-KERNEL_PACKAGES = ("model", "collect", "decode", "track", "measure")
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
-def _sources_digest() -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for name in KERNEL_PACKAGES:
-        for source in sorted((PACKAGE / name).glob("*.py")):
+def _digest(package: str) -> str:
+    """Of everything a kernel of ``package`` can inline: stages import only their own files and the model's."""
+    digest = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=8)
+    for folder in sorted({"model", package}):
+        for source in sorted((PACKAGE / folder).glob("*.py")):
             digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -58,27 +62,22 @@ def _prune(root: Path, current: Path) -> None:
         shutil.rmtree(entry, ignore_errors=True)
 
 
-def cache_folder() -> Path | None:
-    """The folder that holds this version's machine code, made if need be; ``None`` where nothing can be written."""
-    digest = _sources_digest()
+@cache
+def cache_folder(package: str) -> Path | None:
+    """The folder that holds the machine code of a package's kernels, made if need be; ``None`` where nothing can be written."""
     for root in _candidate_roots():
-        folder = root / "kernels" / digest
+        folder = root / "kernels" / package / _digest(package)
         if _usable(folder):
-            _prune(root / "kernels", folder)
+            _prune(folder.parent, folder)
             return folder
     return None
 
 
-_folder = cache_folder()
-if _folder is not None:
-    os.environ["NUMBA_CACHE_DIR"] = str(_folder)
-
-import numba  # noqa: E402  (the cache folder must be chosen before numba reads the environment)
-
-
 def njit(kernel: Kernel) -> Kernel:
     """Compile a kernel that releases the interpreter lock, cached on disk where a folder can be written."""
-    compiled: Kernel = numba.njit(cache=_folder is not None, nogil=True)(kernel)
+    folder = cache_folder(kernel.__module__.removeprefix("netwatch.").split(".")[0])
+    numba.config.CACHE_DIR = str(folder or "")  # read by the next line, once for each kernel
+    compiled: Kernel = numba.njit(cache=folder is not None, nogil=True)(kernel)
     return compiled
 
 
