@@ -88,7 +88,7 @@ class WindowMeter:
         return copy.deepcopy(self, {id(self._directory): self._directory})
 
     def alarmed(self, label: str | None, on: bool) -> None:
-        """An incident of this service (``None``: of the whole firewall) is open or not: what it sees meanwhile is not normal."""
+        """An incident of this service is open or not: what it sees meanwhile is not normal. ``None`` stands for all of the firewall."""
         if label is None:
             self._firewall_alarmed = on
         elif (row := self._directory.indices.get(label)) is not None:
@@ -128,10 +128,12 @@ class WindowMeter:
         touched = np.flatnonzero(self._counts[:, Column.PACKETS_OUT] | self._counts[:, Column.PACKETS_IN])
         totals = self._counts[touched].sum(axis=0)
         rows = self._shown_rows(touched)
+        alarmed = self._alarmed | self._firewall_alarmed
+        alarmed[0] = alarmed.any()  # a flood of one service is seen in the firewall's totals
         learning = self._normals.windows > 0
         learning[rows] = True
-        learning &= ~self._alarmed
-        learning[0] = not self._is_firewall_alarmed
+        learning[0] = True
+        learning &= ~alarmed
         sources = self._sources.close(
             self._counts[:, Column.NEW_ATTEMPTS], now_s=end_s, duration_s=duration_s, learning=learning
         )  # fmt: skip
@@ -146,14 +148,10 @@ class WindowMeter:
             services=self._service_windows(rows, groups, sources),
             census=census,
         )
-        self._learn(rows, totals, duration_s)
+        self._learn(rows, totals, duration_s, alarmed)
         self._counts[touched] = 0
         self._expired, self._early_dropped, self._reassembly = table.expired, table.early_dropped, reassembly
         return window
-
-    @property
-    def _is_firewall_alarmed(self) -> bool:
-        return self._firewall_alarmed or bool(self._alarmed.any())
 
     def _shown_rows(self, touched: NDArray[np.intp]) -> NDArray[np.intp]:
         """Services that did something, hold something, are alarmed, or ought to have done something."""
@@ -226,11 +224,11 @@ class WindowMeter:
             **{name: int(totals[column]) for name, column in FIREWALL_COUNTS.items()},
         )
 
-    def _learn(self, rows: NDArray[np.intp], totals: Counts, duration_s: float) -> None:
+    def _learn(self, rows: NDArray[np.intp], totals: Counts, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
         rates = _features(self._counts[rows], FEATURE_COLUMNS) / duration_s
-        self._normals.learn(rows, rates, duration_s=duration_s, alarmed=self._alarmed[rows])
+        self._normals.learn(rows, rates, duration_s=duration_s, alarmed=alarmed[rows])
         rates = _features(totals[None, :], FIREWALL_FEATURE_COLUMNS) / duration_s
-        self._firewall_normals.learn(WHOLE, rates, duration_s=duration_s, alarmed=np.array([self._is_firewall_alarmed]))
+        self._firewall_normals.learn(WHOLE, rates, duration_s=duration_s, alarmed=alarmed[WHOLE])
 
 
 def _features(counts: Counts, columns: tuple[list[Column], ...]) -> NDArray[np.float64]:

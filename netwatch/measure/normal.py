@@ -8,8 +8,8 @@ Score first, learn after: a window is compared with what the windows before it t
 * While a service is alarmed its level follows 6 times more slowly than the slowest otherwise, clipped to one spread, and its spread not at
   all: at most 20 % in an hour. Not frozen for good, since a service that has really moved would otherwise stay alarmed for ever.
 
-The weight of a window is 1/n while n windows are few (the plain mean, which converges fastest) and 1/300 from then on. A window of
-``d`` seconds weighs as ``d`` windows of one. The learning is a handful of operations on matrices of services x features, O(1) per feature.
+The weight of a window is 1/60 after the first ten, 1/n from the sixtieth (the plain mean, which converges fastest) and 1/300 in the end. A
+window of ``d`` seconds weighs as ``d`` windows of one. Learning is a handful of operations on matrices of services x features, O(1) each.
 
 It fails where a service has no normal of its own: bursts an hour apart look wild each time.
 """
@@ -22,7 +22,7 @@ from netwatch.model.window import Normal
 WARM_WINDOWS = 10
 """Windows before the normals mean anything."""
 
-SLOWEST_WINDOWS = 300
+FASTEST_WINDOWS, SLOWEST_WINDOWS = 60, 300
 ALARMED_WINDOWS = 1800
 CLIP_SPREADS = 2.5
 ALARMED_CLIP_SPREADS = 1.0
@@ -71,7 +71,9 @@ class Normals:
         self.spread[rows] = MAD_TO_SIGMA * _median(np.abs(kept - self.level[rows]), seen + 1)
 
     def _follow(self, rows: NDArray[np.intp], rates: Matrix, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
-        windows = np.where(alarmed, ALARMED_WINDOWS, np.minimum(self.windows[rows] + 1, SLOWEST_WINDOWS))
+        windows = np.clip(self.windows[rows] + 1, FASTEST_WINDOWS, SLOWEST_WINDOWS)
+        windows[~rates.any(axis=1)] = SLOWEST_WINDOWS  # silence says that a service is silent, not what it does when it works
+        windows[alarmed] = ALARMED_WINDOWS
         weight = (1.0 - (1.0 - 1.0 / windows) ** duration_s)[:, None]
         level, spread = self.level[rows], self.spread[rows]
         clip = np.where(alarmed, ALARMED_CLIP_SPREADS, CLIP_SPREADS)[:, None] * np.maximum(np.maximum(spread, 0.1 * level), 1.0)

@@ -137,7 +137,7 @@ def slow_find(services: list[Service], address: str, port: int, protocol: str) -
     return best
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(SERVICES, PACKETS)
 def test_agrees_with_a_search_through_the_list(services: list[Service], packets: list[tuple[str, str, int, str, int]]) -> None:
     directory = ServiceDirectory(services, learn=False)
