@@ -1,0 +1,170 @@
+"""The flow table's row: a bidirectional 5-tuple, its current record, and what its connection did so far.
+
+A row is 192 bytes, three cache lines, laid out by how often a packet needs them: the key and the state bits; the counters of both
+directions; and what only opening, retransmission and idle gaps touch. A data packet of a known flow so costs two cache misses at most.
+
+Pairs are indexed by the direction: 0 from the initiator, 1 from the responder. Which side is the initiator can turn out late (the capture
+began in the middle of a connection, and its next SYN comes from the other side): ``turn_around`` swaps every pair.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from netwatch.jit import njit
+from netwatch.model.flow import FlowEnd
+from netwatch.model.packet import Rows
+from netwatch.track.flow_index import signed
+
+ROW = np.dtype(
+    [
+        # line 1: who, and what is known
+        ("initiator_hi", np.uint64),
+        ("initiator_lo", np.uint64),
+        ("responder_hi", np.uint64),
+        ("responder_lo", np.uint64),
+        ("first_ns", np.int64),  # of the record
+        ("state", np.uint32),  # the bits below
+        ("last_tick", np.uint32),  # of the table's clock, when a packet last came
+        ("sport", np.uint16),
+        ("dport", np.uint16),
+        ("kind", np.uint16),  # protocol, and FRAGMENTS_KIND
+        ("vlan", np.uint16),
+        ("flags", np.uint16, (2,)),
+        ("data_packets", np.uint8),  # of both sides, stops at 255
+        ("gap_bin", np.uint8),  # of the last resumption
+        ("resume_sent", np.uint8),  # how often the resumed data was sent
+        ("_pad", np.uint8),
+        # line 2: counters of the record
+        ("bytes", np.uint64, (2,)),
+        ("payload", np.uint64, (2,)),
+        ("last_ns", np.int64, (2,)),  # 0 none
+        ("packets", np.uint32, (2,)),
+        ("next_seq", np.uint32, (2,)),  # end of the highest sequence seen
+        # line 3
+        ("syn_ns", np.int64),
+        ("synack_ns", np.int64),
+        ("ack_ns", np.int64),
+        ("retransmitted", np.uint32, (2,)),
+        ("isn", np.uint32, (2,)),  # sequence of the newest SYN
+        ("hole_start", np.uint32, (2,)),  # sequence below next_seq that was not seen: what comes there is late, not repeated
+        ("hole_end", np.uint32, (2,)),
+        ("resume_seq", np.uint32),
+        ("tag", np.uint32),  # upper half of the key's hash
+    ]
+)
+
+Row = Any
+"""One row inside a kernel, whose fields are attributes there."""
+
+FRAGMENTS_KIND = 0x100
+"""Set in ``kind`` for later fragments whose ports are not known: they are not the flow that has ports 0 and 0."""
+
+# State bits. Of a pair the initiator's comes first, so that ``SEEN << direction`` is the bit of one side.
+SEEN = 0x0000_0001  # and 2: a packet of this side was seen
+SEQUENCE = 0x0000_0004  # and 8: next_seq is valid
+SYN_SEEN = 0x0000_0010  # and 20: isn is valid
+FIN_SEEN = 0x0000_0040  # and 80
+BOTH_SEEN = 0x0000_0003
+BOTH_FIN = 0x0000_00C0
+FIRST_OF_PAIRS = 0x0000_0055
+SECOND_OF_PAIRS = 0x0000_00AA
+RESET = 0x0000_0100  # RST came before both sides had said FIN
+ACK_SEEN = 0x0000_0200
+INITIATED = 0x0000_0400  # a SYN decided who the initiator is
+ONE_SIDED_TOLD = 0x0000_0800
+PAYLOAD_TOLD = 0x0000_1000  # the initiator has sent payload
+ACK_AWAITED = 0x0000_2000  # SYN-ACK seen, the initiator's ACK not yet
+ANSWER_AWAITED = 0x0000_4000  # data after an idle gap, no answer yet
+RESUMED_BY_RESPONDER = 0x0000_8000
+CLOSED = 0x0001_0000  # the record was written; the tuple stays known
+
+OPEN_END, FIN_END, RST_END = int(FlowEnd.OPEN), int(FlowEnd.FIN), int(FlowEnd.RST)
+
+
+@njit
+def has_ended(state: int) -> bool:
+    """Both sides said FIN, or one said RST."""
+    return (state & RESET) != 0 or (state & BOTH_FIN) == BOTH_FIN
+
+
+@njit
+def ending(state: int, otherwise: int) -> int:
+    """``FlowEnd`` of a record that is being written for the reason ``otherwise``."""
+    if state & RESET:
+        return RST_END
+    if (state & BOTH_FIN) == BOTH_FIN:
+        return FIN_END
+    return otherwise
+
+
+@njit
+def clear_record(rows: Rows, row: int, ts_ns: int) -> None:
+    """Begin a record; the flow's state and sequence numbers stay."""
+    flow = rows[row]
+    flow.first_ns = ts_ns
+    flow.syn_ns = 0
+    flow.synack_ns = 0
+    flow.ack_ns = 0
+    for side in range(2):
+        flow.flags[side] = 0
+        flow.bytes[side] = 0
+        flow.payload[side] = 0
+        flow.last_ns[side] = 0
+        flow.packets[side] = 0
+        flow.retransmitted[side] = 0
+
+
+@njit
+def turn_around(rows: Rows, row: int) -> None:
+    """Make the responder the initiator."""
+    flow = rows[row]
+    flow.initiator_hi, flow.responder_hi = flow.responder_hi, flow.initiator_hi
+    flow.initiator_lo, flow.responder_lo = flow.responder_lo, flow.initiator_lo
+    flow.sport, flow.dport = flow.dport, flow.sport
+    flow.flags[0], flow.flags[1] = flow.flags[1], flow.flags[0]
+    flow.bytes[0], flow.bytes[1] = flow.bytes[1], flow.bytes[0]
+    flow.payload[0], flow.payload[1] = flow.payload[1], flow.payload[0]
+    flow.last_ns[0], flow.last_ns[1] = flow.last_ns[1], flow.last_ns[0]
+    flow.packets[0], flow.packets[1] = flow.packets[1], flow.packets[0]
+    flow.next_seq[0], flow.next_seq[1] = flow.next_seq[1], flow.next_seq[0]
+    flow.retransmitted[0], flow.retransmitted[1] = flow.retransmitted[1], flow.retransmitted[0]
+    flow.isn[0], flow.isn[1] = flow.isn[1], flow.isn[0]
+    flow.hole_start[0], flow.hole_start[1] = flow.hole_start[1], flow.hole_start[0]
+    flow.hole_end[0], flow.hole_end[1] = flow.hole_end[1], flow.hole_end[0]
+    state = signed(flow.state)
+    pairs = ((state & FIRST_OF_PAIRS) << 1) | ((state & SECOND_OF_PAIRS) >> 1)
+    flow.state = (state & ~(FIRST_OF_PAIRS | SECOND_OF_PAIRS)) ^ RESUMED_BY_RESPONDER | pairs
+
+
+@njit
+def write_record(rows: Rows, row: int, end: int, records: Rows, number: int) -> None:
+    """Copy the row's record to ``records[number]``, a row of ``FLOW``."""
+    flow = rows[row]
+    record = records[number]
+    record.initiator_hi = flow.initiator_hi
+    record.initiator_lo = flow.initiator_lo
+    record.responder_hi = flow.responder_hi
+    record.responder_lo = flow.responder_lo
+    record.bytes_out = flow.bytes[0]
+    record.bytes_in = flow.bytes[1]
+    record.payload_out = flow.payload[0]
+    record.payload_in = flow.payload[1]
+    record.first_ns = flow.first_ns
+    record.last_out_ns = flow.last_ns[0]
+    record.last_in_ns = flow.last_ns[1]
+    record.syn_ns = flow.syn_ns
+    record.synack_ns = flow.synack_ns
+    record.ack_ns = flow.ack_ns
+    record.packets_out = flow.packets[0]
+    record.packets_in = flow.packets[1]
+    record.retransmitted_out = flow.retransmitted[0]
+    record.retransmitted_in = flow.retransmitted[1]
+    record.sport = flow.sport
+    record.dport = flow.dport
+    record.flags_out = flow.flags[0]
+    record.flags_in = flow.flags[1]
+    record.vlan = flow.vlan
+    record.protocol = flow.kind & 0xFF
+    record.fragments = flow.kind >> 8
+    record.end = end
