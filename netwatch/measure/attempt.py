@@ -14,8 +14,7 @@ SYN = int(TcpFlag.SYN)
 HANDSHAKE_FLAGS = int(TcpFlag.FIN | TcpFlag.SYN | TcpFlag.RST | TcpFlag.ACK)
 """The flags that decide what a segment does to a session; the others only accompany."""
 
-OPENED = int(SessionEvent.CREATED | SessionEvent.PICKED_UP)
-SHED = int(SessionEvent.SHED)
+CREATED, PICKED_UP, SHED = int(SessionEvent.CREATED), int(SessionEvent.PICKED_UP), int(SessionEvent.SHED)
 FIRST = int(FlowEvent.FIRST)
 SYN_RETRANSMITTED = int(FlowEvent.SYN_RETRANSMITTED)
 DROPPED = int(Verdict.DROPPED)
@@ -23,7 +22,13 @@ DROPPED = int(Verdict.DROPPED)
 
 @inlined
 def is_attempt(protocol: int, flags: int, events: int, flow_events: int, verdict: int) -> bool:
-    """Whether the packet asks for a session: a first SYN; else one that made an entry, or would have (full table, first one shed)."""
+    """Whether the packet asks for a session.
+
+    A first SYN does, and so does the packet that made an entry without one: picked up mid-stream, or of a protocol without handshake. (An
+    entry made by the last packet of a handshake, which a SYN proxy answered, was asked for by its SYN.) Where the full table or a
+    mitigation kept the entry from being made, the first packet of the flow counts and not the many behind it.
+    """
     if protocol == TCP and flags & HANDSHAKE_FLAGS == SYN:
         return flow_events & SYN_RETRANSMITTED == 0
-    return events & OPENED != 0 or verdict == DROPPED or (events & SHED != 0 and flow_events & FIRST != 0)
+    opened = events & PICKED_UP if protocol == TCP else events & CREATED
+    return opened != 0 or (flow_events & FIRST != 0 and (verdict == DROPPED or events & SHED != 0))

@@ -154,13 +154,13 @@ def _walk_batch(
         _count_events(counts, row, protocol, events, flow_events, signed(seen.gap_bin))
         if verdict == INVALID and FIRST_REASON <= seen.invalid <= LAST_REASON:
             counts[row, Column.INVALID_MALFORMED - FIRST_REASON + signed(seen.invalid)] += 1
-        elif verdict == DROPPED:
+        elif verdict == DROPPED and events & SHED == 0:
             counts[row, Column.DROPPED_FULL] += 1
         if to_service and is_attempt(protocol, flags, events, flow_events, verdict):
             counts[row, Column.NEW_ATTEMPTS] += 1
             asking[attempts] = i
             attempts += 1
-        elif row and events & COMPLETED and toward:
+        if row and events & COMPLETED and toward:
             note_completed(sketches, row, packet.src_hi, packet.src_lo, seed)
         elif row and protocol == UDP and events & REPLIED and not toward:
             note_completed(sketches, row, packet.dst_hi, packet.dst_lo, seed)

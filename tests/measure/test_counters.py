@@ -63,7 +63,7 @@ def count_slowly(packet: Rows, seen: Rows) -> Counter[str]:
     found.update(name for event, name in BY_SESSION_EVENT.items() if event in events)
     found.update(name for event, name in BY_FLOW_EVENT.items() if event in flow)
     found.update(f"{base + int(seen['gap_bin'])}" for event, base in OUTCOMES.items() if event in flow)
-    found["dropped_full"] += seen["verdict"] == Verdict.DROPPED
+    found["dropped_full"] += seen["verdict"] == Verdict.DROPPED and SessionEvent.SHED not in events
     if seen["verdict"] == Verdict.INVALID and seen["invalid"]:
         found[f"invalid_{InvalidReason(int(seen['invalid'])).name.lower()}"] += 1
     found["new_attempts"] += asks and asks_for_session(int(packet["protocol"]), flags, events, flow, int(seen["verdict"]))
@@ -73,9 +73,9 @@ def count_slowly(packet: Rows, seen: Rows) -> Counter[str]:
 def asks_for_session(protocol: int, flags: TcpFlag, events: SessionEvent, flow: FlowEvent, verdict: int) -> bool:
     if protocol == Protocol.TCP and flags == TcpFlag.SYN:
         return FlowEvent.SYN_RETRANSMITTED not in flow
-    if events & (SessionEvent.CREATED | SessionEvent.PICKED_UP) or verdict == Verdict.DROPPED:
+    if (SessionEvent.PICKED_UP if protocol == Protocol.TCP else SessionEvent.CREATED) in events:
         return True
-    return SessionEvent.SHED in events and FlowEvent.FIRST in flow
+    return FlowEvent.FIRST in flow and (verdict == Verdict.DROPPED or SessionEvent.SHED in events)
 
 
 @st.composite

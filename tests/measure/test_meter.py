@@ -98,6 +98,20 @@ def test_asked_is_counted_although_the_table_is_full() -> None:
     assert (service.syn, service.syn_retransmitted, service.new_attempts, service.new_sessions, service.dropped_full) == (6, 1, 5, 0, 6)
 
 
+def test_what_a_mitigation_sheds_was_asked_but_is_no_sign_of_a_full_table() -> None:
+    first = Seen(tcp(0, "10.0.0.1", 1, "192.0.2.25", 25, "S"), SessionEvent.SHED, FlowEvent.FIRST, Verdict.DROPPED)
+    later = Seen(tcp(0, "10.0.0.2", 1, "192.0.2.25", 25, "PA", payload=100), SessionEvent.SHED, verdict=Verdict.DROPPED)
+    service = only(Watch().second(first, later))
+    assert (service.new_attempts, service.shed, service.dropped_full) == (1, 2, 0)
+
+
+def test_a_handshake_that_a_syn_proxy_answered_was_asked_for_once() -> None:
+    proxied = Seen(tcp(0, "10.0.0.1", 1, "192.0.2.25", 25, "S"), flow=FlowEvent.FIRST, verdict=Verdict.UNTRACKED)
+    admitted = SessionEvent.CREATED | SessionEvent.HANDSHAKE_COMPLETED | SessionEvent.REPLIED | SessionEvent.ASSURED
+    service = only(Watch().second(proxied, Seen(tcp(0, "10.0.0.1", 1, "192.0.2.25", 25, "A"), admitted, verdict=Verdict.NEW)))
+    assert (service.new_attempts, service.new_sessions, service.handshakes_completed) == (1, 1, 1)
+
+
 def test_the_next_window_begins_empty() -> None:
     watch = Watch()
     watch.second(*handshake(0, "10.0.0.1", 1000))
@@ -236,6 +250,7 @@ def test_a_fork_goes_its_own_way_from_what_was_learned_so_far() -> None:
     watch.add(*[syn(12, "10.0.0.1", port) for port in range(100)])
     forked, original = only(other.close()), only(watch.close())
     assert (forked.syn, original.syn) == (1, 101)
+    assert (forked.distinct_sources, forked.top_prefixes[0].count, original.top_prefixes[0].count) == (1, 1, 101)
     assert forked.normal_syn == original.normal_syn
     assert only(other.second(syn(13, "10.0.0.1", 1))).normal_syn.level < only(watch.second(syn(13, "10.0.0.1", 1))).normal_syn.level
 
