@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netwatch.decode.internet import hash_of, internet
 from netwatch.decode.link import link_layer
-from netwatch.decode.network import LAYER_FRAGMENT, LAYER_IPV4, LAYER_IPV6, LAYER_TUNNEL
+from netwatch.decode.network import LAYER_ATOMIC, LAYER_FRAGMENT, LAYER_IPV4, LAYER_IPV6, LAYER_TUNNEL
 from netwatch.decode.octets import Octets, Row, whole
 from netwatch.decode.quotes import read_quote
 from netwatch.decode.shims import IPV4, IPV6, NOT_IP, next_layer
@@ -85,7 +85,7 @@ def count(row: Row, counts: NDArray[np.int64]) -> None:
         counts[NON_IP] += 1
         return
     counts[WITH_IPV4 if row.layers & LAYER_IPV4 else WITH_IPV6] += 1
-    if row.layers & LAYER_FRAGMENT:
+    if row.layers & (LAYER_FRAGMENT | LAYER_ATOMIC):
         counts[FRAGMENTS] += 1
     if row.protocol == TCP:
         counts[WITH_TCP] += 1

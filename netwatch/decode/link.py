@@ -48,15 +48,15 @@ def family_kind(family: int) -> int:
 
 
 @inlined
-def cooked(data: Octets, at: int, end: int, version: int, row: Row) -> tuple[int, int]:
+def cooked(data: Octets, at: int, end: int, is_second: bool, row: Row) -> tuple[int, int]:
     """Linux "cooked" capture, version 1 (16 bytes) or 2 (20 bytes): what ``any`` and tunnels without addresses give."""
-    length = 16 if version == 1 else 20
+    length = 20 if is_second else 16
     if end - at < length:
         return CUT, at
-    packet_type = read_16(data, at) if version == 1 else read_8(data, at + 10)
+    packet_type = read_8(data, at + 10) if is_second else read_16(data, at)
     if row.direction == UNKNOWN_DIRECTION and packet_type != SLL_OTHER_HOST:
         row.direction = EGRESS if packet_type == SLL_OUTGOING else INGRESS
-    protocol = read_16(data, at + 14 if version == 1 else at)
+    protocol = read_16(data, at if is_second else at + 14)
     if protocol < SMALLEST_ETHERTYPE:
         return (LLC if protocol == SLL_LLC else NOT_IP), at + length
     return protocol, at + length
@@ -123,10 +123,8 @@ def link_layer(data: Octets, at: int, end: int, link_type: int, row: Row) -> tup
         return IPV4, at
     if link_type == LINK_IPV6:
         return IPV6, at
-    if link_type == LINK_LINUX_SLL:
-        return cooked(data, at, end, 1, row)
-    if link_type == LINK_LINUX_SLL2:
-        return cooked(data, at, end, 2, row)
+    if link_type in (LINK_LINUX_SLL, LINK_LINUX_SLL2):
+        return cooked(data, at, end, link_type == LINK_LINUX_SLL2, row)
     if link_type == LINK_ATM_LLC:
         return LLC, at
     if link_type == LINK_PPP:

@@ -21,7 +21,12 @@ CUT_IP_HEADER, BAD_IP_HEADER = int(DecodeStatus.CUT_IP_HEADER), int(DecodeStatus
 BAD_IP_LENGTH, CUT_EXTENSION_HEADER = int(DecodeStatus.BAD_IP_LENGTH), int(DecodeStatus.CUT_EXTENSION_HEADER)
 TOO_MANY_LAYERS = int(DecodeStatus.TOO_MANY_LAYERS)
 LAYER_IPV4, LAYER_IPV6, LAYER_TUNNEL = int(Layer.IPV4), int(Layer.IPV6), int(Layer.TUNNEL)
-LAYER_FRAGMENT, LAYER_FIRST, LAYER_MORE = int(Layer.FRAGMENT), int(Layer.FIRST_FRAGMENT), int(Layer.MORE_FRAGMENTS)
+LAYER_FRAGMENT, LAYER_FIRST, LAYER_MORE, LAYER_ATOMIC = (
+    int(Layer.FRAGMENT),
+    int(Layer.FIRST_FRAGMENT),
+    int(Layer.MORE_FRAGMENTS),
+    int(Layer.ATOMIC_FRAGMENT),
+)
 MAPPED = np.uint64(IPV4_MAPPED)
 
 HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6 = 0, 43, 44, 60, 135, 139, 140
@@ -51,6 +56,8 @@ def ipv4(data: Octets, at: int, end: int, wire_end: int, row: Row) -> Ip:
     header = (first & 0x0F) * 4
     if first >> 4 != 4 or header < 20:
         return BAD_IP_HEADER, 0, at, end, wire_end
+    if end - at < header:
+        return CUT_IP_HEADER, 0, at, end, wire_end
     total = read_16(data, at + 2)
     if total == 0:
         total = wire_end - at
@@ -71,8 +78,6 @@ def ipv4(data: Octets, at: int, end: int, wire_end: int, row: Row) -> Ip:
     row.src_lo, row.dst_lo = source | MAPPED, destination | MAPPED
     row.fragment_id, row.fragment_offset = identification, (fragment & 0x1FFF) * 8
     row.layers, row.protocol, row.ttl = layers, protocol, ttl
-    if end - at < header:
-        return CUT_IP_HEADER, protocol, at, end, wire_end
     ip_end = at + total
     return OK, protocol, at + header, min(end, ip_end), min(wire_end, ip_end)
 
@@ -128,8 +133,10 @@ def ipv6(data: Octets, at: int, end: int, wire_end: int, row: Row) -> Ip:
             length = 8
             fragment = read_16(data, at + 2)
             row.fragment_id, row.fragment_offset = read_32(data, at + 4), fragment & 0xFFF8
-            if fragment & 0xFFF9:  # an atomic fragment, the only one of its datagram, is a whole packet (RFC 6946)
+            if fragment & 0xFFF9:
                 row.layers |= LAYER_FRAGMENT | (LAYER_MORE if fragment & 1 else 0) | (LAYER_FIRST if fragment & 0xFFF8 == 0 else 0)
+            else:
+                row.layers |= LAYER_ATOMIC
         elif protocol == AUTHENTICATION:
             length = (read_8(data, at + 1) + 2) * 4
         if end - at < length:

@@ -10,7 +10,7 @@ import numpy as np
 
 from netwatch.decode.internet import hash_of, internet
 from netwatch.decode.network import LAYER_IPV4
-from netwatch.decode.octets import Octets, Row
+from netwatch.decode.octets import Octets, Row, whole
 from netwatch.decode.shims import IPV4
 from netwatch.decode.transport import CUT_TRANSPORT_HEADER, OK
 from netwatch.jit import njit
@@ -22,7 +22,8 @@ LARGEST_PACKET = 1 << 32
 def read_quote(data: Octets, at: int, end: int, spare: Row, quote: Row, seed: np.uint64) -> bool:
     """Read the packet quoted at ``at`` into ``quote``; false if too little of it is there to name a session."""
     spare.layers = LAYER_IPV4  # so that what an earlier quote left is cleared
-    status, _, at, end, _ = internet(data, at, end, at + LARGEST_PACKET, IPV4, spare)
+    kind = whole(IPV4)  # or version 6, which is seen
+    status, _, at, end, _ = internet(data, at, end, at + LARGEST_PACKET, kind, spare)
     if status != OK and (status != CUT_TRANSPORT_HEADER or end - at < 4):
         return False
     quote.src_hi, quote.src_lo, quote.dst_hi, quote.dst_lo = spare.src_hi, spare.src_lo, spare.dst_hi, spare.dst_lo

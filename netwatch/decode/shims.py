@@ -47,6 +47,14 @@ def kind_of(value: int) -> int:
 
 
 @inlined
+def tag_bytes(kind: int) -> int:
+    """Return the length of a tag that ends in the next EtherType, 0 for what is no such tag. Cisco's grows with its options."""
+    if kind in (VLAN, PROVIDER_VLAN, OLD_PROVIDER_VLAN, CISCO_METADATA):
+        return 4
+    return 18 if kind == PROVIDER_BACKBONE else 8 if kind == E_TAG else 6 if kind == VN_TAG else 0
+
+
+@inlined
 def tagged(data: Octets, at: int, end: int, length: int) -> tuple[int, int]:
     """Step over a tag of ``length`` bytes whose last two are the next EtherType."""
     if end - at < length:
@@ -146,10 +154,13 @@ def next_layer(data: Octets, at: int, end: int, kind: int, row: Row) -> tuple[in
     """Take one step from ``kind`` at ``at`` towards IP; a VLAN id met on the way is noted unless an outer one was."""
     if kind == ETHERNET:
         return ethernet(data, at, end)
-    if kind in (VLAN, PROVIDER_VLAN, OLD_PROVIDER_VLAN):
-        if end - at >= 4 and row.vlan == 0:
-            row.vlan = read_16(data, at) & 0x0FFF
-        return tagged(data, at, end, 4)
+    length = tag_bytes(kind)
+    if kind == CISCO_METADATA:
+        length += 4 * read_8(data, at + 1) if end - at >= 2 else 0  # of options
+    elif length == 4 and end - at >= 4 and row.vlan == 0:
+        row.vlan = read_16(data, at) & 0x0FFF
+    if length:
+        return tagged(data, at, end, length)
     if kind in (MPLS, MPLS_MULTICAST):
         return label(data, at, end)
     if kind == LLC:
@@ -165,12 +176,4 @@ def next_layer(data: Octets, at: int, end: int, kind: int, row: Row) -> tuple[in
             return CUT_IP, at
         version = read_8(data, at) >> 4
         return (IPV4 if version == 4 else IPV6 if version == 6 else BAD_IP), at
-    if kind == PROVIDER_BACKBONE:
-        return tagged(data, at, end, 18)
-    if kind == E_TAG:
-        return tagged(data, at, end, 8)
-    if kind == VN_TAG:
-        return tagged(data, at, end, 6)
-    if kind == CISCO_METADATA:
-        return (CUT, at) if end - at < 2 else tagged(data, at, end, 4 + 4 * read_8(data, at + 1))
     return NOT_IP, at

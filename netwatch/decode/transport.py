@@ -2,6 +2,8 @@
 
 A snaplen that cuts into a header is normal: what is there is used. TCP counts as decoded from 16 captured bytes on (all but checksum and
 urgent pointer), the same rule as tshark's. ``length`` is what the IP header leaves for the transport, ``have`` how much of it was captured.
+Header and payload lengths always add up to ``length``, whatever the header claims: reassembly needs to know how far a first fragment
+reaches.
 """
 
 from netwatch.decode.octets import Octets, Row, read_8, read_16, read_32
@@ -16,7 +18,7 @@ LAYER_TRANSPORT, LAYER_MORE, LAYER_ICMP_ERROR = int(Layer.TRANSPORT), int(Layer.
 
 TCP, UDP, ICMP, ICMPV6, SCTP = int(Protocol.TCP), int(Protocol.UDP), int(Protocol.ICMP), int(Protocol.ICMPV6), int(Protocol.SCTP)
 DCCP, UDP_LITE = 33, 136  # RFC 4340, RFC 3828
-TCP_HEADER, UDP_HEADER, ICMP_HEADER, SCTP_HEADER, DCCP_HEADER = 20, 8, 8, 12, 12
+TCP_HEADER, UDP_HEADER, ICMP_HEADER = 20, 8, 8
 TCP_USABLE = 16
 
 OPTION_MSS, OPTION_WINDOW_SCALE, OPTION_SACK_PERMITTED, OPTION_SACK, OPTION_TIMESTAMP = 2, 3, 4, 5, 8
@@ -80,13 +82,19 @@ def tcp_options(data: Octets, at: int, end: int, row: Row) -> None:
 
 
 @inlined
+def split(length: int, header: int, row: Row) -> None:
+    """Note how much of the transport's bytes are header and how much payload."""
+    row.transport_header_len = min(header, length)
+    row.payload_len = length - min(header, length)
+
+
+@inlined
 def tcp(data: Octets, at: int, end: int, length: int, row: Row) -> int:
     """Read a TCP header."""
     have = end - at
     if have >= 8:
         row.seq = read_32(data, at + 4)
     if have < TCP_USABLE:
-        row.payload_len = max(length - TCP_HEADER, 0)
         return BAD_TRANSPORT_LENGTH if length < TCP_HEADER and not row.layers & LAYER_MORE else CUT_TRANSPORT_HEADER
     acknowledged, offset_and_flags, window = read_32(data, at + 8), read_16(data, at + 12), read_16(data, at + 14)
     header = (offset_and_flags >> 12) * 4
@@ -95,19 +103,18 @@ def tcp(data: Octets, at: int, end: int, length: int, row: Row) -> int:
         return BAD_TCP_OFFSET
     row.tcp_flags = offset_and_flags & 0xFF
     row.layers |= LAYER_TRANSPORT
-    if header > length:
-        return CUT_TRANSPORT_HEADER if row.layers & LAYER_MORE else BAD_TCP_OFFSET
-    row.payload_len, row.transport_header_len = length - header, header
+    split(length, header, row)
     if header > TCP_HEADER and have > TCP_HEADER:
         tcp_options(data, at + TCP_HEADER, min(end, at + header), row)
-    return OK
+    if header <= length:
+        return OK
+    return CUT_TRANSPORT_HEADER if row.layers & LAYER_MORE else BAD_TCP_OFFSET
 
 
 @inlined
 def udp(data: Octets, at: int, end: int, length: int, row: Row) -> int:
     """Read a UDP header. Its own length must hold the header and fit in the packet; 0 is a jumbogram's (RFC 2675 section 4)."""
     row.layers |= LAYER_TRANSPORT
-    row.payload_len, row.transport_header_len = max(length - UDP_HEADER, 0), UDP_HEADER
     if length < UDP_HEADER:
         return BAD_TRANSPORT_LENGTH
     if end - at >= 6 and not row.layers & LAYER_MORE:
@@ -125,7 +132,6 @@ def icmp(data: Octets, at: int, end: int, length: int, protocol: int, row: Row) 
         return BAD_TRANSPORT_LENGTH if length < 2 else CUT_TRANSPORT_HEADER
     kind = read_8(data, at)
     row.icmp_type, row.icmp_code = kind, read_8(data, at + 1)
-    row.payload_len, row.transport_header_len = max(length - ICMP_HEADER, 0), ICMP_HEADER
     row.layers |= LAYER_TRANSPORT
     if protocol == ICMP:
         is_error, has_id = kind in ICMP_ERRORS, kind in ICMP_WITH_ID
@@ -139,6 +145,16 @@ def icmp(data: Octets, at: int, end: int, length: int, protocol: int, row: Row) 
 
 
 @inlined
+def smallest_header(protocol: int) -> int:
+    """Return the bytes of a protocol's header without options, 0 for what we do not read."""
+    if protocol == TCP:
+        return TCP_HEADER
+    if protocol in (SCTP, DCCP):
+        return 12
+    return 8 if protocol in (UDP, UDP_LITE, ICMP, ICMPV6) else 0
+
+
+@inlined
 def with_ports(protocol: int) -> bool:
     """Whether the transport begins with two ports."""
     return protocol in (TCP, UDP, SCTP, UDP_LITE, DCCP)
@@ -148,21 +164,18 @@ def with_ports(protocol: int) -> bool:
 def transport(data: Octets, at: int, end: int, wire_end: int, protocol: int, row: Row) -> int:
     """Read the transport header at ``at`` into the row and return the status."""
     length, have = wire_end - at, end - at
+    split(length, smallest_header(protocol), row)
     if with_ports(protocol):
         if have < 4:
-            row.payload_len = 0
             return BAD_TRANSPORT_LENGTH if length < 4 else CUT_TRANSPORT_HEADER
         row.sport, row.dport = read_16(data, at), read_16(data, at + 2)
         if protocol == TCP:
             return tcp(data, at, end, length, row)
         if protocol == UDP:
             return udp(data, at, end, length, row)
-        header = SCTP_HEADER if protocol == SCTP else DCCP_HEADER if protocol == DCCP else UDP_HEADER
-        row.payload_len, row.transport_header_len = max(length - header, 0), header
         row.layers |= LAYER_TRANSPORT
-        return OK if length >= header else BAD_TRANSPORT_LENGTH
+        return OK if length >= smallest_header(protocol) else BAD_TRANSPORT_LENGTH
     if protocol in (ICMP, ICMPV6):
         return icmp(data, at, end, length, protocol, row)
-    row.payload_len = max(length, 0)
     row.layers |= LAYER_TRANSPORT
     return OK

@@ -6,7 +6,7 @@ tunnel or carries no IP, and the carrier stays the packet's innermost header.
 """
 
 from netwatch.decode.octets import Octets, Row, read_8, read_16
-from netwatch.decode.shims import ETHERNET, IP_BY_VERSION, IPV4, IPV6, MPLS, NOT_IP, PPP
+from netwatch.decode.shims import CISCO_METADATA, ETHERNET, IP_BY_VERSION, IPV4, IPV6, MPLS, NOT_IP, PPP
 from netwatch.decode.transport import UDP
 from netwatch.jit import inlined
 from netwatch.model.packet import DecodeStatus
@@ -44,6 +44,10 @@ def gre(data: Octets, at: int, end: int) -> tuple[int, int]:
         if end - at < ERSPAN_3_HEADER:
             return CUT_TUNNEL, at
         return ETHERNET, at + ERSPAN_3_HEADER + (ERSPAN_3_PLATFORM if read_8(data, at + 11) & 1 else 0)
+    if kind == CISCO_METADATA:
+        if end - at < 4:
+            return CUT_TUNNEL, at
+        return read_16(data, at), at + 4 + 4 * read_8(data, at + 3)  # here the EtherType comes first
     if kind == WCCP:
         if end - at < 1:
             return CUT_TUNNEL, at

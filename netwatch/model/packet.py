@@ -128,6 +128,7 @@ class Layer(IntFlag):
     REASSEMBLED = 0x0080  # set by reassembly: completes a datagram; the row now describes the whole of it
     HELD = 0x0100  # set by reassembly: waits for the rest; the tracker never sees it
     ICMP_ERROR = 0x0200
+    ATOMIC_FRAGMENT = 0x0400  # IPv6: a fragment header on a whole packet (RFC 6946); counted as a fragment, needs no reassembly
 
 
 class DecodeStatus(IntEnum):
