@@ -86,7 +86,11 @@ class Pipeline:
             trial.track(packets, part.quoted, tracked)
 
     def _close(self, border: Border) -> None:
-        totals = ReassemblyTotals(self.reassembly.completed, self.reassembly.failed, self.reassembly.bytes_held)
+        self.reassembly.advance(border.end_ns)
+        self.flows.advance(border.end_ns)
+        totals = ReassemblyTotals(
+            completed=self.reassembly.completed, failed=sum(self.reassembly.failed.values()), bytes_held=self.reassembly.bytes_held
+        )
         changed = self.line.close(border, totals)
         for trial in self.trials:
             trial.close(border, totals)
