@@ -71,9 +71,23 @@ def spoofed_crowd(attribution: Attribution) -> str:
 
 
 def cures(replay: Replay) -> list[WhatIfResult]:
-    """What-ifs that leave no incident and drop nothing for want of room, the one that hurts the fewest healthy sessions first."""
-    ended = [one.result for one in replay.what_if if one.result.applied_at_s is not None and one.result.incidents == 0]
-    return sorted(ended, key=lambda result: (result.healthy_hit, result.dropped_full, result.peak_entries))
+    """What-ifs that leave no incident, the one that hurts the fewest healthy sessions first."""
+    return sorted((result for result in _applied(replay) if result.incidents == 0), key=_cost)
+
+
+def reliefs(replay: Replay) -> list[WhatIfResult]:
+    """What-ifs with which nothing would have been dropped any more although the attack is still seen, the least costly first."""
+    if not replay.firewall.dropped_full:
+        return []
+    return sorted((result for result in _applied(replay) if result.incidents and not result.dropped_full), key=_cost)
+
+
+def _applied(replay: Replay) -> list[WhatIfResult]:
+    return [one.result for one in replay.what_if if one.result.applied_at_s is not None]
+
+
+def _cost(result: WhatIfResult) -> tuple[int, int, int]:
+    return result.healthy_hit, result.dropped_full, result.peak_entries
 
 
 def _what(incident: Incident, replay: Replay) -> str:
@@ -98,13 +112,16 @@ def _table(incident: Incident, firewall: FirewallSummary) -> str:
 
 def _cure(replay: Replay) -> str:
     if best := cures(replay):
-        hit = best[0].healthy_hit
-        cost = f", at the cost of {figures.plural(hit, 'healthy session')}" if hit else ""
-        return f"{best[0].playbook} would have ended it{cost}"
-    tried = [one.result for one in replay.what_if if one.result.applied_at_s is not None]
-    if tried:
-        return f"{' and '.join(result.playbook for result in tried)} would not have ended it"
+        return f"{figures.printable(best[0].playbook)} would have ended it{_at_a_cost(best[0])}"
+    if best := reliefs(replay):
+        return f"with {figures.printable(best[0].playbook)} nothing more would have been dropped{_at_a_cost(best[0])}"
+    if tried := _applied(replay):
+        return f"{' and '.join(figures.printable(result.playbook) for result in tried)} would not have ended it"
     return ""
+
+
+def _at_a_cost(result: WhatIfResult) -> str:
+    return f", at the cost of {figures.plural(result.healthy_hit, 'healthy session')}" if result.healthy_hit else ""
 
 
 def _no_incident(replay: Replay) -> str:

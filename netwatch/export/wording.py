@@ -128,9 +128,10 @@ def outcome(result: WhatIfResult) -> str:
     """What a what-if came to, in a few words."""
     if result.applied_at_s is None:
         return "not called for"
-    if result.incidents:
-        return f"{plural(result.incidents, 'incident')} left"
-    return "ended" if not result.dropped_full else "ended, after some drops"
+    if not result.incidents:
+        return "ended" if not result.dropped_full else "ended, after some drops"
+    left = f"{plural(result.incidents, 'incident')} left"
+    return left if result.dropped_full else f"nothing dropped, {left}"
 
 
 def watched(replay: Replay) -> list[str]:

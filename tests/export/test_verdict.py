@@ -25,6 +25,7 @@ class Tried:
     playbook: str
     incidents: int
     healthy_hit: int = 0
+    dropped_full: int = 0
 
     def what_if(self) -> WhatIf:
         return WhatIf(
@@ -33,7 +34,7 @@ class Tried:
                 applied_at_s=DETECTED_S,
                 peak_entries=1,
                 full_at_s=None,
-                dropped_full=0,
+                dropped_full=self.dropped_full,
                 healthy_hit=self.healthy_hit,
                 incidents=self.incidents,
             )
@@ -80,7 +81,8 @@ def test_a_fill_that_matters_is_told_and_one_that_does_not_is_left_out(peak_entr
     [
         ((Tried("meter", 1), Tried("synproxy", 0)), "synproxy would have ended it"),
         ((Tried("drop-prefix", 0, 40), Tried("meter", 0, 3)), "meter would have ended it, at the cost of 3 healthy sessions"),
-        ((Tried("meter", 1), Tried("drop-prefix", 2)), "meter and drop-prefix would not have ended it"),
+        ((Tried("meter", 1, 5), Tried("drop-prefix", 2)), "with drop-prefix nothing more would have been dropped"),
+        ((Tried("meter", 1, dropped_full=9), Tried("drop-prefix", 2, dropped_full=1)), "meter and drop-prefix would not have ended it"),
     ],
 )
 def test_the_cure_that_hurts_fewest_healthy_sessions_is_named(tried: tuple[Tried, ...], told: str) -> None:
