@@ -30,15 +30,15 @@ MIN_RECORD_BYTES = 16
 """An empty packet in pcap, and an empty simple packet block in pcapng."""
 
 
-def open_capture(path: str) -> "Capture":
+def open_capture(path: str, *, chunk_bytes: int = CHUNK_BYTES) -> "Capture":
     """Open a capture, or standard input for ``-``; ``CaptureError`` says why it cannot be."""
-    return Capture(path)
+    return Capture(path, chunk_bytes)
 
 
 class Capture:
     """One capture. Its attributes tell what was read so far; ``blocks`` reads it, once."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, chunk_bytes: int) -> None:
         self.path = path
         self.packets = 0
         self.bytes = 0  # on the wire
@@ -47,6 +47,7 @@ class Capture:
         self.truncated = False  # something of it is missing: cut, damaged, or not readable further
         self.errors: dict[str, int] = {}  # by reason
         self.link_types: list[str] = []  # names, in the order in which the capture declares them
+        self._chunk_bytes = chunk_bytes
         self._file, self._stream, form = open_content(path)
         try:
             self._walker = self._new_walker(form)
@@ -67,7 +68,9 @@ class Capture:
             check_first_section(self.path, head)
             from netwatch.collect.pcapng import PcapngWalker
 
-            return PcapngWalker(self.link_types, self.errors)
+            walker = PcapngWalker(self.link_types, self.errors)
+            walker.look_ahead(head)
+            return walker
         header = read_pcap_header(self.path, head)
         if header is None:
             return None
@@ -128,7 +131,7 @@ class Capture:
     def _refill(self) -> None:
         """Put new bytes behind those that are left."""
         filled = len(self._rest)
-        data = np.empty(filled + CHUNK_BYTES, np.uint8)
+        data = np.empty(filled + self._chunk_bytes, np.uint8)
         data[:filled] = self._rest
         view = data.data
         while filled < len(data) and not self._ended:

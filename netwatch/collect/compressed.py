@@ -19,6 +19,9 @@ STEP_BYTES = 65_536
 WINDOW_LIMIT_BYTES = 128 * 1024 * 1024
 """Largest window of zstd and memory of xz that is accepted: zstd's own default limit; ``xz -9`` needs 65 MiB."""
 
+ZSTD_BLOCK_BYTES = 131_072
+"""No block of zstd is longer once decompressed (RFC 8878 section 3.1.1.2.4)."""
+
 GZIP_WBITS = 31
 """zlib: a 32 KiB window within a gzip header and trailer (zlib.h, inflateInit2)."""
 
@@ -86,23 +89,27 @@ class GzipStream(CompressedStream):
                 self._member = zlib.decompressobj(GZIP_WBITS)
             at_end = not self._input and not self._more_input()
             output = self._inflate(limit)
-            self._input = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if output:
                 return output
             if at_end and not self._member.eof:
                 raise self._ends_within()
 
     def _inflate(self, limit: int) -> bytes:
-        """One step. zlib drops a step's output when it finds an error behind it, so a failed step is taken again in smaller ones."""
+        """One step. zlib drops a step's output when it then finds an error, so a failed step is taken again with less and less input."""
         before = self._member.copy()
+        size = len(self._input)
         while True:
             try:
-                return self._member.decompress(self._input, limit)
+                output = self._member.decompress(self._input[:size], limit)
             except zlib.error as error:
-                limit //= 2
-                if not limit:  # to zlib a limit of 0 is none
+                size //= 2
+                if not size:
                     raise DamagedStream(BAD_DATA) from error
                 self._member = before.copy()
+            else:
+                left = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+                self._input = left + self._input[size:]
+                return output
 
 
 class XzStream(CompressedStream):
@@ -134,7 +141,10 @@ class XzStream(CompressedStream):
 
 
 class ZstdStream(CompressedStream):
-    """The library does not tell a cut stream from a whole one, so the frames are followed on their way into it."""
+    """The library does not tell a cut stream from a whole one, and drops a step's output with an error behind it.
+
+    So the frames are followed on their way into it, and it gets one block at a time.
+    """
 
     def __init__(self, source: Stream) -> None:
         import zstandard  # most captures are not zstd; a plain start should not pay for it
@@ -142,28 +152,31 @@ class ZstdStream(CompressedStream):
         super().__init__(source)
         self._errors = zstandard.ZstdError
         self._tracker = FrameTracker()
-        self._ended = False
+        self._output = b""
         decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_LIMIT_BYTES)
-        self._reader = decompressor.stream_reader(cast(IO[bytes], self), read_size=INPUT_BYTES, read_across_frames=True, closefd=False)
+        reads_from = cast(IO[bytes], self)
+        self._reader = decompressor.stream_reader(reads_from, read_size=INPUT_BYTES, read_across_frames=True, closefd=False)
 
     def read(self, _size: int) -> bytes:
         """What the library calls for its input."""
-        if self._ended or not self._more_input():
-            self._ended = True
+        if self._tracker.is_garbage or (not self._input and not self._more_input()):
             return b""
-        belongs = self._tracker.accept(self._input)
-        if belongs < len(self._input):
-            self._ended = True
-            self._source_damage = DamagedStream(TRAILING_GARBAGE)
-        return self._input[:belongs]
+        taken = self._tracker.accept(self._input)
+        piece, self._input = self._input[:taken], self._input[taken:]
+        return piece
 
     def _decompress(self, limit: int) -> bytes:
-        try:
-            output: bytes = self._reader.read(limit)
-        except self._errors as error:
-            raise DamagedStream(BAD_DATA) from error
-        if not output and (self._source_damage is not None or not self._tracker.between_frames):
-            raise self._ends_within()
+        if not self._output:
+            try:
+                self._output = self._reader.read1(ZSTD_BLOCK_BYTES)
+            except self._errors as error:
+                raise DamagedStream(BAD_DATA) from error
+        if not self._output:
+            if self._tracker.is_garbage:
+                raise DamagedStream(TRAILING_GARBAGE)
+            if self._source_damage is not None or not self._tracker.between_frames:
+                raise self._ends_within()
+        output, self._output = self._output[:limit], self._output[limit:]
         return output
 
 

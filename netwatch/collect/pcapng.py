@@ -25,7 +25,7 @@ from netwatch.collect.pcapng_blocks import (
 from netwatch.collect.recognise import ByteOrder
 from netwatch.collect.walk import MAX_TS_NS, Bytes, Counter, Counters, Outcome, Step, Walker
 from netwatch.jit import inlined, njit
-from netwatch.model.packet import Rows
+from netwatch.model.packet import FRAME, Rows
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1
@@ -38,6 +38,9 @@ MAX_INTERFACES = 65_535
 
 NS_PER_S = np.uint64(1_000_000_000)
 LATEST_NS = np.int64(MAX_TS_NS)
+
+MOST_S = np.uint64(18_446_744_073)
+"""Whole seconds whose nanoseconds 64 bits without sign do not hold any more."""
 
 
 @inlined
@@ -57,7 +60,7 @@ def _to_ns(count: np.uint64, interface: np.void) -> np.int64:
     beyond = LATEST_NS + np.int64(1)
     whole_s, ns = np.uint64(0), np.uint64(0)
     if interface["unit"] == Unit.MULTIPLY:
-        if count > np.uint64(0xFFFFFFFFFFFFFFFF) // interface["factor"]:
+        if count > (MOST_S * NS_PER_S - np.uint64(1)) // interface["factor"]:
             return beyond
         ns = count * interface["factor"]
     elif interface["unit"] == Unit.DIVIDE:
@@ -67,7 +70,7 @@ def _to_ns(count: np.uint64, interface: np.void) -> np.int64:
         if shift < np.uint64(64):
             whole_s = count >> shift
             count &= (np.uint64(1) << shift) - np.uint64(1)
-        if whole_s > np.uint64(1) << np.uint64(34):  # 17,179,869,184 s: below it the nanoseconds fit into 64 bits
+        if whole_s >= MOST_S:
             return beyond
         ns = whole_s * NS_PER_S + _binary_fraction_ns(count, shift)
     else:
@@ -150,7 +153,7 @@ def _walk_blocks(
         frame = frames[row]
         newest = counters[Counter.NEWEST_NS]
         if kind == SIMPLE_PACKET:
-            # It has no time of its own: that of its predecessor keeps it in place.
+            # It has no time of its own: its predecessor's keeps it in place.
             frame["ts_ns"] = max(newest, np.int64(0))
         else:
             high, low = load_u32(data, at + np.uint64(12), big), load_u32(data, at + np.uint64(16), big)
@@ -159,8 +162,7 @@ def _walk_blocks(
                 counters[Counter.BAD_TIMESTAMP] += 1
                 ts_ns = min(max(ts_ns, np.int64(0)), LATEST_NS)
             if newest < 0:
-                for earlier in range(row):  # all before it are packets without a time, waiting for the first one
-                    frames[earlier]["ts_ns"] = ts_ns
+                counters[Counter.FIRST_SEEN_NS] = ts_ns
             frame["ts_ns"] = ts_ns
             counters[Counter.NEWEST_NS] = ts_ns
             counters[Counter.FIRST_NS] = min(counters[Counter.FIRST_NS], ts_ns)
@@ -188,6 +190,12 @@ class PcapngWalker(Walker):
         self._interfaces = np.zeros(1, INTERFACE)
         self._interface_count = 0  # of this section
         self._interfaces_before = 0  # of earlier sections
+
+    def look_ahead(self, head: bytes) -> None:
+        """Take the first time among the packets in ``head`` for those before it that have none; else they would lie in 1970."""
+        scout = PcapngWalker([], {})
+        scout.walk(np.frombuffer(head, np.uint8), 0, np.empty(len(head) // MIN_BLOCK_BYTES + 1, FRAME))
+        self.counters[Counter.NEWEST_NS] = scout.counters[Counter.FIRST_SEEN_NS]
 
     def walk(self, data: Bytes, at: int, frames: Rows) -> Step:
         rows = 0

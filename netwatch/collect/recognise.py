@@ -16,6 +16,8 @@ BYTE_ORDER_MAGIC = 0x1A2B3C4D
 GZIP = b"\x1f\x8b"
 XZ = b"\xfd7zXZ\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
+ZSTD_SKIPPABLE_REST = b"\x2a\x4d\x18"
+"""Parallel compressors begin with a frame to be skipped: 0x184D2A50 … 5F in little-endian order (RFC 8878 section 3.1.2)."""
 
 TAR_MAGIC_AT = 257
 """Offset of ``ustar`` in the first header of a tar archive (POSIX.1-2001)."""
@@ -65,11 +67,6 @@ REFUSED_BEGINNINGS = (
 )
 
 
-def _is_skippable_zstd(head: bytes) -> bool:
-    """Parallel compressors begin with a frame to be skipped: magic 0x184D2A50 … 5F (RFC 8878 section 3.1.2)."""
-    return len(head) >= 4 and head[0] & 0xF0 == 0x50 and head[1:4] == b"\x2a\x4d\x18"
-
-
 def pcap_byte_order(head: bytes) -> ByteOrder | None:
     """``little`` or ``big`` for a pcap file that is read here, of micro- or nanoseconds; else ``None``."""
     if len(head) >= 4:
@@ -90,7 +87,7 @@ def section_byte_order(header: bytes | memoryview) -> ByteOrder | None:
 
 
 def recognise(head: bytes) -> Format:
-    """What begins with ``head``. A pcapng file that is cut within its first twelve bytes still is one."""
+    """What begins with ``head``, at least one byte. A pcapng file that is cut within its first twelve still is one."""
     if pcap_byte_order(head) is not None:
         return Format.PCAP
     if head.startswith(SECTION_HEADER) and (len(head) < 12 or section_byte_order(head) is not None):
@@ -99,7 +96,7 @@ def recognise(head: bytes) -> Format:
         return Format.GZIP
     if head.startswith(XZ):
         return Format.XZ
-    if head.startswith(ZSTD) or _is_skippable_zstd(head):
+    if head.startswith(ZSTD) or (head[0] & 0xF0 == 0x50 and head[1:4] == ZSTD_SKIPPABLE_REST):
         return Format.ZSTD
     return Format.UNKNOWN
 

@@ -35,10 +35,11 @@ class Counter(IntEnum):
     WIRE_BYTES = 0
     FIRST_NS = 1  # earliest; MAX_TS_NS + 1 none yet
     LAST_NS = 2  # latest; -1 none yet
-    NEWEST_NS = 3  # of the packet read last; -1 none yet
-    BAD_TIMESTAMP = 4
-    BAD_RECORD_LENGTH = 5
-    UNKNOWN_INTERFACE = 6
+    NEWEST_NS = 3  # of the packet with a time that was read last; -1 none yet
+    FIRST_SEEN_NS = 4  # of the first packet with a time; -1 none yet
+    BAD_TIMESTAMP = 5
+    BAD_RECORD_LENGTH = 6
+    UNKNOWN_INTERFACE = 7
 
 
 COUNTED_ERRORS = (Counter.BAD_TIMESTAMP, Counter.BAD_RECORD_LENGTH, Counter.UNKNOWN_INTERFACE)
@@ -65,7 +66,7 @@ class Walker(ABC):
         self.errors = errors
         self.counters = np.zeros(len(Counter), np.int64)
         self.counters[Counter.FIRST_NS] = MAX_TS_NS + 1
-        self.counters[Counter.LAST_NS] = self.counters[Counter.NEWEST_NS] = -1
+        self.counters[[Counter.LAST_NS, Counter.NEWEST_NS, Counter.FIRST_SEEN_NS]] = -1
 
     @abstractmethod
     def walk(self, data: Bytes, at: int, frames: Rows) -> Step:
