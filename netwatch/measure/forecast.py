@@ -8,8 +8,10 @@ same way, that is the slope now.
 
 import math
 from collections import deque
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netwatch.model.session import FirewallProfile, TableCounts
 
@@ -42,7 +44,7 @@ class FillForecast:
         if len(self._points) < 2:
             return 0.0
         at_s, entries = np.array(self._points).T
-        earlier, later = np.triu_indices(len(at_s), k=1)
+        earlier, later = _pairs(len(at_s))
         long_per_s = float(np.median((entries[later] - entries[earlier]) / (at_s[later] - at_s[earlier])))
         steps = np.diff(entries[-SHORT_POINTS:])
         if len(steps) < SHORT_POINTS - 1:
@@ -53,6 +55,13 @@ class FillForecast:
         if (steps <= 0).all():
             return min(long_per_s, short_per_s)
         return long_per_s
+
+
+@lru_cache(maxsize=MOST_POINTS)
+def _pairs(points: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs of points, as two lists of indices."""
+    earlier, later = np.triu_indices(points, k=1)
+    return earlier, later
 
 
 def time_to_full_s(entries: int, limit: int, slope_per_s: float) -> float | None:

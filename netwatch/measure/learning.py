@@ -8,6 +8,9 @@ well-known port.
 Two kinds of services never show an answer: one whose answers take another path (its clients acknowledge what was not seen, so
 ``FlowEvent.ONE_SIDED`` names them), and the victim of a flood that drowns it: a hundred new attempts within a second.
 
+A site may have thousands of services, and what a window costs grows with those that are watched. So the busiest are: the bar of three
+sessions doubles with every 16 services beyond the first 32. Who is busy clears any bar soon, and who is flooded needs none.
+
 Candidates lie in sets of eight, as in a processor's cache: bounded, no chain to follow, and the least valuable of eight leaves. An answered
 session is worth more than any number of attempts, so that a scan cannot wash out what has begun to answer.
 """
@@ -37,8 +40,7 @@ EPHEMERAL_FROM = 32768
 WELL_KNOWN_BELOW = 1024
 
 SETS, WAYS = 1024, 8
-PROMOTED_AT_ONCE = 64
-"""Services that one call may bring; the evidence for more is still there at the next call."""
+SERVICES_AT_FIRST_BAR, SERVICES_A_DOUBLING = 32, 16
 
 Row = Any
 """One candidate, as a kernel sees it."""
@@ -52,7 +54,8 @@ CANDIDATE = np.dtype(
         ("endpoint", np.uint32),  # port << 8 | protocol; 0 an empty way
         ("attempts", np.uint32),
         ("answered", np.uint32),
-        ("promoted", np.uint32),  # 1 if it was handed over: it waits for its replacement
+        ("heavy", np.uint16),  # 1 once it had HEAVY_ATTEMPTS_PER_S
+        ("promoted", np.uint16),  # 1 if it was taken: it waits for its replacement
     ]
 )
 
@@ -74,7 +77,9 @@ class Evidence(msgspec.Struct, frozen=True):
     lo: int
     port: int
     protocol: int
-    answered: int  # sessions; 0 if it was only asked
+    answered: int  # sessions
+    heavy: bool  # it was asked heavily, whether or not it answers
+    place: int  # in the table of candidates
 
 
 @inlined
@@ -115,6 +120,7 @@ def _place(table: Rows, hi: np.uint64, lo: np.uint64, endpoint: int, ts_ns: int,
     table[victim].second = second
     table[victim].attempts = 0
     table[victim].answered = 0
+    table[victim].heavy = 0
     table[victim].promoted = 0
     return victim
 
@@ -137,9 +143,9 @@ def _udp_role(sport: int, dport: int, events: int, flow_events: int, verdict: in
 
 
 @njit
-def _gather(packets: Rows, tracked: Rows, table: Rows, promoted: Rows, seed: np.uint64) -> int:
-    """Add the evidence of all packets without a service to the table; copy the candidates that have enough to ``promoted``."""
-    found = 0
+def _gather(packets: Rows, tracked: Rows, table: Rows, needed: int, seed: np.uint64) -> bool:
+    """Add the evidence of all packets without a service to the table; return whether there is enough for any of them now."""
+    enough = False
     for i in range(len(packets)):
         seen = tracked[i]
         events, flow_events, verdict = signed(seen.session_events), signed(seen.flow_events), signed(seen.verdict)
@@ -164,14 +170,18 @@ def _gather(packets: Rows, tracked: Rows, table: Rows, promoted: Rows, seed: np.
             second = packet.ts_ns // SECOND_NS
             candidate.attempts = candidate.attempts + 1 if candidate.second == second else 1
             candidate.second = second
+            if candidate.attempts >= HEAVY_ATTEMPTS_PER_S:
+                candidate.heavy = 1
         else:
             candidate.answered += 1
-        enough = candidate.answered >= ANSWERED_SESSIONS or candidate.attempts >= HEAVY_ATTEMPTS_PER_S
-        if enough and candidate.promoted == 0 and found < len(promoted):
-            candidate.promoted = 1
-            promoted[found] = candidate
-            found += 1
-    return found
+        enough = enough or (candidate.promoted == 0 and (candidate.heavy != 0 or candidate.answered >= needed))
+    return enough
+
+
+def sessions_needed(services: int) -> int:
+    """The bar for the next service: answered sessions that it must have had, given the services that are watched already."""
+    doublings = max(0, services - SERVICES_AT_FIRST_BAR + SERVICES_A_DOUBLING) // SERVICES_A_DOUBLING
+    return ANSWERED_SESSIONS << min(doublings, 48)
 
 
 class Candidates:
@@ -179,12 +189,21 @@ class Candidates:
 
     def __init__(self, *, seed: int = FIXED_SEED) -> None:
         self._table = np.zeros(SETS * WAYS, CANDIDATE)
-        self._promoted = np.zeros(PROMOTED_AT_ONCE, CANDIDATE)
         self._seed = np.uint64(seed)
 
-    def gather(self, packets: Rows, tracked: Rows) -> Iterator[Evidence]:
-        """Add the evidence in these packets and yield what has enough of it now, each once."""
-        for candidate in self._promoted[: _gather(packets, tracked, self._table, self._promoted, self._seed)]:
-            endpoint = int(candidate["endpoint"])
-            answered = int(candidate["answered"]) if candidate["answered"] >= ANSWERED_SESSIONS else 0
-            yield Evidence(int(candidate["hi"]), int(candidate["lo"]), endpoint >> 8, endpoint & 0xFF, answered)
+    def gather(self, packets: Rows, tracked: Rows, *, needed: int) -> Iterator[Evidence]:
+        """Add the evidence in these packets.
+
+        Then yield the candidates that are asked heavily or have had so many answered sessions: the heavily asked first, then the busiest.
+        """
+        table = self._table
+        if not _gather(packets, tracked, table, needed, self._seed):
+            return
+        places = np.flatnonzero(((table["answered"] >= needed) | (table["heavy"] != 0)) & (table["promoted"] == 0))
+        for place in places[np.lexsort((-table["answered"][places].astype(np.int64), table["heavy"][places] == 0))].tolist():
+            hi, lo, endpoint, answered, heavy = (int(table[place][name]) for name in ("hi", "lo", "endpoint", "answered", "heavy"))
+            yield Evidence(hi, lo, endpoint >> 8, endpoint & 0xFF, answered, heavy != 0, place)
+
+    def take(self, evidence: Evidence) -> None:
+        """It has been decided on: it is not ready again."""
+        self._table[evidence.place]["promoted"] = 1

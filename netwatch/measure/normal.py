@@ -3,6 +3,7 @@
 Score first, learn after: a window is compared with what the windows before it taught. Three things keep a flood from teaching the baseline:
 
 * The first ten windows are kept, and their median and median absolute deviation are the estimate, so that half of them may be anything.
+  A window under alarm is not among them: a service that was first seen in a flood stays warming until the flood is over.
 * From then on each value is clipped to 2.5 spreads around the level before it moves it (Huber's M-estimator of location as an
   exponentially weighted mean): one wild window moves the level no more than a mildly high one.
 * While a service is alarmed its level follows 6 times more slowly than the slowest otherwise, clipped to one spread, and its spread not at
@@ -56,11 +57,12 @@ class Normals:
     def learn(self, rows: NDArray[np.intp], rates: Matrix, *, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
         """Take in one window of these subjects; ``rates`` and ``alarmed`` are in their order."""
         young = self.windows[rows] < WARM_WINDOWS
-        if young.any():
-            self._learn_first(rows[young], rates[young])
+        first = young & ~alarmed
+        if first.any():
+            self._learn_first(rows[first], rates[first])
         if not young.all():
             self._follow(rows[~young], rates[~young], duration_s, alarmed[~young])
-        self.windows[rows] += 1
+        self.windows[rows[first | ~young]] += 1
 
     def _learn_first(self, rows: NDArray[np.intp], rates: Matrix) -> None:
         seen = self.windows[rows]

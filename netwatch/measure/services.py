@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from netwatch.errors import ConfigError
 from netwatch.jit import inlined, njit
 from netwatch.measure.integer import signed
-from netwatch.measure.learning import Candidates, Evidence
+from netwatch.measure.learning import Candidates, Evidence, sessions_needed
 from netwatch.model.address import address_text, halves, prefix_halves
 from netwatch.model.packet import Rows
 from netwatch.model.service import Protocol, Service
@@ -28,7 +28,7 @@ from netwatch.model.tuple_hash import FIXED_SEED, mix
 CAPACITY = 1024
 """Services that one firewall is watched for; row indices fit in 16 bits with room to spare."""
 
-UNANSWERED_SHARE = 0.25
+HEAVILY_ASKED_SHARE = 0.25
 """Of the capacity, for services learned only because they are asked heavily. A flood over many addresses must leave room for real ones."""
 
 SLOTS_PER_SERVICE = 4
@@ -132,7 +132,8 @@ class ServiceDirectory:
         self.refused = 0  # services that would have been learned, had there been room
         self._services: list[Service] = []
         self._indices: dict[str, int] = {}
-        self._unanswered = 0
+        self._learned = 0
+        self._heavily_asked = 0  # services that were learned for nothing else
         self._seed = np.uint64(seed)
         self._slots = np.zeros(1 << (SLOTS_PER_SERVICE * capacity - 1).bit_length(), np.uint32)
         self._keys = np.zeros((capacity + 1, 2), np.uint64)
@@ -197,14 +198,19 @@ class ServiceDirectory:
         if self._candidates is None or self.full:
             return []
         promoted: list[tuple[int, Service]] = []
-        for evidence in self._candidates.gather(packets, tracked):
+        for evidence in self._candidates.gather(packets, tracked, needed=sessions_needed(self._learned)):
+            answers = evidence.answered >= sessions_needed(self._learned)
+            if not answers and not evidence.heavy:
+                break  # with each service the bar may have risen; those behind are less busy still
+            self._candidates.take(evidence)
             service = _learned(evidence)
             if service.label in self._indices:
                 continue
-            if self.full or (not evidence.answered and self._unanswered >= UNANSWERED_SHARE * self.capacity):
+            if self.full or (not answers and self._heavily_asked >= HEAVILY_ASKED_SHARE * self.capacity):
                 self.refused += 1
                 continue
-            self._unanswered += not evidence.answered
+            self._learned += 1
+            self._heavily_asked += not answers
             promoted.append((self.add(service), service))
         return promoted
 

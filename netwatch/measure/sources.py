@@ -218,7 +218,7 @@ class Sources:
             self.arrays, self._summaries, rows, attempts, self._usual, self._clock_s, learning, self._known.young, self._seed
         )  # fmt: skip
         self._known.age(now_s, new_bits=new_bits)
-        summaries = self._read(rows, attempts[rows])
+        summaries = self._read(rows, attempts[rows]) if len(rows) else {}
         self._clock_s[learning] += duration_s
         self._sources.clear(rows)
         self._known_sources.clear(rows)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netwatch.measure import learning
+from netwatch.measure.learning import sessions_needed
 from netwatch.measure.services import ServiceDirectory
 from netwatch.model.service import Service
 from netwatch.model.tracked import FlowEvent, SessionEvent, Verdict
@@ -136,11 +136,26 @@ def test_floods_over_many_addresses_leave_room_for_services_that_answer() -> Non
     assert learned(*[syn_ack(1, "10.0.0.1", port) for port in range(3)], directory=directory) == ["192.0.2.25:25/tcp"]
 
 
-def test_more_services_at_once_than_fit_in_one_call_are_learned_by_the_next() -> None:
+def test_the_bar_rises_with_the_services_that_are_watched() -> None:
+    assert [sessions_needed(count) for count in (0, 31, 32, 47, 48, 64, 96)] == [3, 3, 6, 6, 12, 24, 96]
+    assert sessions_needed(10_000) > 1e12
+
+
+def test_of_thousands_of_services_the_busiest_are_watched() -> None:
     directory = ServiceDirectory(learn=True)
-    servers = learning.PROMOTED_AT_ONCE + 10
-    seen = [syn_ack(0, "10.0.0.1", port, f"192.0.2.{server}", 25) for server in range(servers) for port in range(3)]
+    seen = [
+        syn_ack(0, "10.0.0.1", port, f"192.0.{server >> 8}.{server & 255}", 25)
+        for server in range(600)
+        for port in range(90 if server % 60 == 7 else 5)
+    ]
     found = learned(*seen, directory=directory)
-    assert len(found) == learning.PROMOTED_AT_ONCE
-    again = [syn_ack(1, "10.0.0.1", 9, f"192.0.2.{server}", 25) for server in range(servers)]
-    assert len(learned(*again, directory=directory)) == 10
+    assert len(found) == 32
+    assert {f"192.0.{server >> 8}.{server & 255}:25/tcp" for server in range(7, 600, 60)} <= set(found)
+    quiet = [syn_ack(1, "10.0.0.1", port, "203.0.113.1", 25) for port in range(5)]
+    assert learned(*quiet, directory=directory) == []
+    assert learned(*quiet, directory=directory) == ["203.0.113.1:25/tcp"]
+
+
+def test_the_victim_of_a_flood_is_watched_however_many_others_are() -> None:
+    directory = ServiceDirectory([Service(f"s{port}", "203.0.113.1", port, "tcp") for port in range(1, 1000)], learn=True)
+    assert learned(*[syn(0, f"10.0.{number}.1", 1000) for number in range(100)], directory=directory) == ["192.0.2.25:25/tcp"]

@@ -71,6 +71,16 @@ def test_an_alarmed_flood_does_not_teach_the_baseline() -> None:
     assert after.excess(20_000.0) > 500
 
 
+def test_a_service_first_seen_in_a_flood_warms_up_when_the_flood_is_over() -> None:
+    normals = Normals(1, 1)
+    learn(normals, 20_000.0, 20_000.0)
+    learn(normals, *[20_000.0] * 100, alarmed=True)
+    assert normals.warming(0)
+    learn(normals, *around(100.0, 10.0, 8))
+    assert not normals.warming(0)
+    assert normals.of(0)[0].level < 150.0
+
+
 def test_an_alarm_that_never_ends_is_learned_in_the_end() -> None:
     normals = Normals(1, 1)
     learn(normals, *around(100.0, 10.0, 60))
