@@ -47,6 +47,7 @@ class _Balance(NamedTuple):
     at_s: float
     established: int
     opened: int  # handshakes completed since it was first seen
+    picked_up: int  # entries made mid-stream since then: they were not opened here
 
 
 class _Sessions:
@@ -75,7 +76,7 @@ class _Sessions:
         opened = last.opened - first.opened
         if len(self.balance) <= self.LEAK_WINDOWS or opened < self.LEAK_WINDOWS:
             return None
-        return (last.established - first.established) / opened
+        return (last.established - first.established - last.picked_up + first.picked_up) / opened
 
 
 class EstablishedCreep:
@@ -98,7 +99,7 @@ class EstablishedCreep:
                 return None
             sessions = self._services.touch(label)
             # What was there when the watch began did not grow before our eyes.
-            sessions.balance.append(_Balance(window.start_s, service.established - service.handshakes_completed, 0))
+            sessions.balance.append(_Balance(window.start_s, service.established - service.handshakes_completed, 0, 0))
         self._follow(sessions, window, service)
         if self._is_burst(sessions, window, service):
             evidence, hurts = self._burst(sessions, window, service), True
@@ -128,7 +129,8 @@ class EstablishedCreep:
     def _follow(self, sessions: _Sessions, window: Window, service: ServiceWindow) -> None:
         """Take in the window; what is usual is learned only from a balance that is not suspicious."""
         before = sessions.balance[-1]
-        sessions.balance.append(_Balance(window.end_s, service.established, before.opened + service.handshakes_completed))
+        opened, picked_up = before.opened + service.handshakes_completed, before.picked_up + service.picked_up
+        sessions.balance.append(_Balance(window.end_s, service.established, opened, picked_up))
         if service.established - before.established >= self._settings.min_burst_per_s * window.duration_s:
             sessions.onset_s = window.start_s if sessions.onset_s is None else sessions.onset_s
             sessions.opened += service.handshakes_completed
@@ -159,6 +161,8 @@ class EstablishedCreep:
         rules, firewall, census = self._settings, window.firewall, window.census
         if firewall.fill_ratio < rules.stuck_fill_ratio or service.established < rules.stuck_established_share * firewall.entries:
             return False
+        if firewall.assured < rules.stuck_established_share * firewall.entries:
+            return False  # picked up mid-stream and never answered: early drop can evict them
         return sessions.told or (census is not None and _idle_share(census) >= rules.min_idle_share)
 
     def _is_leak(self, sessions: _Sessions, window: Window) -> bool:

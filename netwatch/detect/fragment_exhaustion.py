@@ -11,9 +11,9 @@ import msgspec
 
 from netwatch.detect import facts
 from netwatch.detect.detector import DetectorSettings
-from netwatch.model.incident import Evidence, Finding, Mode
+from netwatch.model.incident import Attribution, Evidence, Finding, Mode
 from netwatch.model.session import FirewallProfile
-from netwatch.model.window import ServiceWindow, Window
+from netwatch.model.window import Window
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -30,7 +30,7 @@ class FragmentExhaustionSettings(DetectorSettings, frozen=True):
     memory_bytes: Positive = 4_194_304.0  # net.ipv4.ipfrag_high_thresh
     full_ratio: Share = 0.75
     hurting_full_in_s: Positive = 60.0
-    subject_share: Share = 0.6  # of the fragments: the service that gets as many is named
+    victim_share: Share = 0.6  # of the fragments: the service that gets as many is named
 
 
 class FragmentExhaustion:
@@ -63,15 +63,15 @@ class FragmentExhaustion:
         free_bytes = max(rules.memory_bytes - firewall.reassembly_bytes, 0.0)
         soon = stuck and free_bytes < rules.hurting_full_in_s * stuck_bytes / window.duration_s
         evidence = self._evidence(window)
-        subject = self._subject(window)
         return [
             Finding(
                 mode=self.mode,
-                service=subject.service.label if subject else None,
+                service=None,
                 severity=facts.severity(evidence, hurts=failing or full or soon),
                 at_s=window.end_s,
                 onset_s=self._onset_s,
                 evidence=evidence,
+                attribution=self._aimed_at(window),
             )
         ]
 
@@ -79,10 +79,12 @@ class FragmentExhaustion:
         failed, complete = window.firewall.reassembly_failed, window.firewall.reassembled
         return failed >= self._settings.min_failed and failed > self._settings.min_failed_share * (failed + complete)
 
-    def _subject(self, window: Window) -> ServiceWindow | None:
+    def _aimed_at(self, window: Window) -> tuple[Attribution, ...]:
+        """The memory is everybody's, so the whole firewall is meant; but most fragments may be aimed at one service."""
         most = max(window.services, key=lambda service: service.fragments, default=None)
-        least = max(1.0, self._settings.subject_share * window.firewall.fragments)
-        return most if most is not None and most.fragments >= least else None
+        if most is None or most.fragments < max(1.0, self._settings.victim_share * window.firewall.fragments):
+            return ()
+        return (Attribution("service", most.service.label, round(min(1.0, most.fragments / window.firewall.fragments), 4)),)
 
     def _evidence(self, window: Window) -> tuple[Evidence, ...]:
         firewall, rules = window.firewall, self._settings

@@ -18,17 +18,19 @@ CLOSING = (SessionState.FIN_WAIT, SessionState.CLOSE_WAIT, SessionState.LAST_ACK
 UDP = (SessionState.UDP_UNREPLIED, SessionState.UDP_REPLIED, SessionState.UDP_STREAM)
 
 
-class Sample(NamedTuple):
+class _Sample(NamedTuple):
     at_s: float
     entries: int
     by_state: tuple[int, ...]
+    new_sessions: int  # since the watch began
+    new_tcp: int
 
 
 class Growth:
     """The last windows' table, newest last."""
 
     def __init__(self) -> None:
-        self._samples: deque[Sample] = deque(maxlen=REMEMBERED_WINDOWS + 1)
+        self._samples: deque[_Sample] = deque(maxlen=REMEMBERED_WINDOWS + 1)
         self.streak = 0  # windows in a row in which the table grew
 
     def update(self, window: Window) -> None:
@@ -36,12 +38,13 @@ class Growth:
         by_state = firewall.by_state if len(firewall.by_state) == STATE_COUNT else (0,) * STATE_COUNT
         if not self._samples:
             # What was there when the watch began did not grow before our eyes.
-            self._samples.append(Sample(window.start_s, firewall.entries, by_state))
-        grew = firewall.entries > self._samples[-1].entries
-        self.streak = self.streak + 1 if grew else 0
-        self._samples.append(Sample(window.end_s, firewall.entries, by_state))
+            self._samples.append(_Sample(window.start_s, firewall.entries, by_state, 0, 0))
+        last = self._samples[-1]
+        self.streak = self.streak + 1 if firewall.entries > last.entries else 0
+        new_sessions, new_tcp = last.new_sessions + firewall.new_sessions, last.new_tcp + firewall.new_tcp
+        self._samples.append(_Sample(window.end_s, firewall.entries, by_state, new_sessions, new_tcp))
 
-    def _ends(self, windows: int) -> tuple[Sample, Sample, float]:
+    def _ends(self, windows: int = REMEMBERED_WINDOWS) -> tuple[_Sample, _Sample, float]:
         last = self._samples[-1]
         first = self._samples[max(0, len(self._samples) - 1 - windows)]
         return first, last, max(last.at_s - first.at_s, 1e-9)
@@ -57,8 +60,14 @@ class Growth:
 
     def fastest_state(self) -> SessionState:
         """The state that gains most."""
-        first, last, _ = self._ends(REMEMBERED_WINDOWS)
+        first, last, _ = self._ends()
         return max(SessionState, key=lambda state: last.by_state[state] - first.by_state[state])
+
+    def ceiling(self, states: tuple[SessionState, ...], timeout_s: float, *, tcp_only: bool) -> float:
+        """Entries that the table will hold at most, if sessions keep coming at this rate and all end up in these states."""
+        first, last, span_s = self._ends()
+        new = last.new_tcp - first.new_tcp if tcp_only else last.new_sessions - first.new_sessions
+        return last.entries - sum(last.by_state[state] for state in states) + new / span_s * timeout_s
 
 
 def count(window: Window, states: tuple[SessionState, ...]) -> int:
@@ -95,9 +104,3 @@ def timeout_s(state: SessionState, profile: FirewallProfile) -> float:
             return timeouts.icmp_s
         case SessionState.OTHER | SessionState.OTHER_UNREPLIED | SessionState.NONE:
             return timeouts.generic_s
-
-
-def ceiling(window: Window, state: SessionState, profile: FirewallProfile) -> float:
-    """Entries that the table will hold at most if sessions keep coming at this rate and all end up in ``state``."""
-    new_per_s = window.firewall.new_sessions / window.duration_s
-    return window.firewall.entries - count(window, (state,)) + new_per_s * timeout_s(state, profile)

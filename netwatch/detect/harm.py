@@ -60,19 +60,22 @@ class MissingHandshakes:
     """
 
     EXPECTED_SHARE = 0.7
+    MANY_SHARE = 0.5
     MIN_MISSING = 10.0
     SPREADS = 3.0
     MOST = 3.0
 
     def __init__(self) -> None:
         self.missing = 0.0
-        self.since_s = 0.0
+        self.since_s = float("-inf")  # begin of the run of windows that lacked many
 
     def update(self, window: Window, *, completed: int, level_per_s: float, spread_per_s: float) -> bool:
         """Add one window; is the service's health down?"""
         alarm = max(self.MIN_MISSING, self.SPREADS * spread_per_s)
         shortfall = self.EXPECTED_SHARE * level_per_s * window.duration_s - completed
-        if self.missing == 0.0:
+        if completed >= self.MANY_SHARE * level_per_s * window.duration_s:
+            self.since_s = window.end_s
+        elif self.since_s == float("-inf"):
             self.since_s = window.start_s
         # The ceiling lets a service that works again be healthy again within a few windows.
         self.missing = min(max(0.0, self.missing + shortfall), self.MOST * alarm + self.EXPECTED_SHARE * level_per_s)

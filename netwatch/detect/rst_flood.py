@@ -1,7 +1,8 @@
 """``rst-flood``: RSTs that try to kill sessions. One inside the window does; all others are invalid, or cut its life to 300 s.
 
-An attacker off the path must guess sequence numbers, so most of his RSTs hit no session or lie outside the window: that is the sign, beside
-a rate far beyond the normal. One who knows the numbers kills sessions that were carrying data, many of different clients within a second.
+An attacker off the path must guess sequence numbers: half of his RSTs lie below the window and are invalid, the other half above it,
+where netfilter lets them pass without effect. That is the sign, beside a rate far beyond the normal. One who knows the numbers kills
+sessions that were carrying data, many of different clients within a second.
 
 What looks alike and is not: a server that restarts resets all its sessions in one burst, from its own side and with the right numbers, and
 is not there to finish handshakes for a moment; clients that give up in a hurry do it at a normal rate.
@@ -27,7 +28,7 @@ class RstFloodSettings(DetectorSettings, frozen=True):
 
     min_resets_per_s: Positive = 50.0
     beyond_normal: Positive = 6.0  # spreads above the normal rate of RSTs
-    min_guessed_share: Share = 0.5  # of the RSTs, those that hit no session or lie outside its window
+    min_guessed_share: Share = 0.3  # of the RSTs, those that hit no session or lie below its window
     min_killed_per_s: Positive = 20.0  # sessions with data reset
     killing_windows: Annotated[int, msgspec.Meta(ge=1)] = 3  # in a row: a restart is over by then
     client_side_share: Share = 0.7  # RSTs toward the service: its clients do not all give up at once
@@ -40,7 +41,7 @@ class _Flood:
         self.normal = Normal(0.0, 0.0)
         self.warming = False
         self.killing = 0
-        self.killed = 0
+        self.aimed = 0  # sessions with data that got an RST, right or not
 
 
 class RstFlood:
@@ -64,17 +65,18 @@ class RstFlood:
             return None
         flood = self._floods.touch(label)
         if window.start_s - flood.last_s > self.REMEMBER_S:
-            flood.onset_s, flood.normal, flood.warming, flood.killed = window.start_s, service.normal_resets, service.warming, 0
+            flood.onset_s, flood.normal, flood.warming, flood.aimed = window.start_s, service.normal_resets, service.warming, 0
         if not flood.warming and flood.normal.excess(resets / window.duration_s) < rules.beyond_normal:
             return None
-        killing = service.resets_with_data >= rules.min_killed_per_s * window.duration_s
-        flood.killing = flood.killing + 1 if killing else 0
         guessed = min(resets, service.invalid_bad_rst + service.invalid_no_session)
-        if guessed < rules.min_guessed_share * resets and not self._kills(flood, service, killing=killing):
+        guessing = guessed >= rules.min_guessed_share * resets
+        killing = not guessing and service.resets_with_data >= rules.min_killed_per_s * window.duration_s
+        flood.killing = flood.killing + 1 if killing else 0
+        if not guessing and not self._kills(flood, service, killing=killing):
             return None
-        flood.killed += service.resets_with_data
+        flood.aimed += service.resets_with_data
         flood.last_s = window.end_s
-        evidence = self._evidence(flood, window, service, guessed)
+        evidence = self._evidence(flood, window, service, guessed, killing=killing)
         return Finding(
             mode=self.mode,
             service=label,
@@ -93,16 +95,19 @@ class RstFlood:
         return flood.killing >= self._settings.killing_windows and service.handshakes_completed > 0
 
     @staticmethod
-    def _evidence(flood: _Flood, window: Window, service: ServiceWindow, guessed: int) -> tuple[Evidence, ...]:
+    def _evidence(flood: _Flood, window: Window, service: ServiceWindow, guessed: int, *, killing: bool) -> tuple[Evidence, ...]:
         resets = service.resets_in + service.resets_out
         resets_per_s = resets / window.duration_s
         normally = facts.normally(flood.normal, warming=flood.warming)
         found = [facts.traffic("resets_per_s", resets_per_s, f"{facts.number(resets_per_s)} RST/s, {normally}")]
         if guessed:
             share = guessed / resets
-            text = f"{facts.percent(share)} of the RSTs hit no session or lie outside its window"
+            text = f"{facts.percent(share)} of the RSTs hit no session or lie below its window"
             found.append(facts.state("guessed_share", share, text))
-        if flood.killed:
-            text = f"{facts.number(flood.killed)} sessions that were carrying data have been reset"
-            found.append(facts.health("sessions_killed", flood.killed, text))
+        if killing:
+            text = f"{facts.number(flood.aimed)} sessions that were carrying data have been reset"
+            found.append(facts.health("sessions_reset", flood.aimed, text))
+        elif flood.aimed:
+            text = f"{facts.number(flood.aimed)} sessions that were carrying data were aimed at"
+            found.append(facts.traffic("sessions_aimed_at", flood.aimed, text))
         return tuple(found)

@@ -123,6 +123,9 @@ class SynFlood:
         asked_per_s = (service.syn - service.syn_retransmitted) / window.duration_s
         refused = min(service.resets_out, max(0, service.syn - service.synack))
         unfinished_per_s = asked_per_s - (service.handshakes_completed + refused) / window.duration_s
+        if service.dropped_full:
+            # A full table, whatever filled it, leaves everybody's SYN unfinished; only a flood holds half-open entries at the same time.
+            unfinished_per_s = min(unfinished_per_s, service.half_open / window.duration_s)
         if flood.warming:
             return unfinished_per_s
         syn, completed = flood.normal_syn, flood.normal_completed

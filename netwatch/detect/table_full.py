@@ -11,10 +11,10 @@ import msgspec
 
 from netwatch.detect import facts, harm
 from netwatch.detect.detector import DetectorSettings
-from netwatch.detect.growth import Growth, ceiling
+from netwatch.detect.growth import Growth, timeout_s
 from netwatch.detect.health import FirewallHealth
 from netwatch.model.incident import Evidence, Finding, Mode
-from netwatch.model.session import FirewallProfile
+from netwatch.model.session import FirewallProfile, SessionState
 from netwatch.model.window import Window
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -76,7 +76,10 @@ class TableFull:
         left_s = harm.time_to_full_s(firewall, recent_per_s)
         if not harm.soon_full(firewall.fill_ratio, left_s):
             return None
-        return left_s if ceiling(window, self._growth.fastest_state(), self._profile) >= firewall.limit else None
+        fastest = self._growth.fastest_state()
+        tcp_only = fastest <= SessionState.SYN_SENT2
+        ceiling = self._growth.ceiling((fastest,), timeout_s(fastest, self._profile), tcp_only=tcp_only)
+        return left_s if ceiling >= firewall.limit else None
 
     def _will_refuse(self, window: Window) -> bool:
         """Will early drop fail to find victims, if the table fills with the present mix?"""

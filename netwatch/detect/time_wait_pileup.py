@@ -1,8 +1,8 @@
 """``time-wait-pileup``: closed sessions, each kept for a while (TIME_WAIT 120 s on Linux), fill the table.
 
 They are assured, so the packet path cannot evict them; only the collector can, once the table is 95 % full, and it may take a minute to
-come round. At one session a mail a table of 262,144 is full at 2,185 closes a second. Below 60 % fill a pile of closed sessions is harmless
-and normal; above, or where it will get there at this rate, it is not.
+come round. At one session a mail a table of 262,144 is full at 2,185 closes a second. A pile whose first entries time out before it reaches
+the limit is normal and harmless; one that will get there is told early, at the latest at 60 % fill.
 """
 
 from typing import Annotated
@@ -24,73 +24,79 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 class TimeWaitPileupSettings(DetectorSettings, frozen=True):
     """Thresholds of ``rules/detectors/time-wait-pileup.toml``."""
 
-    min_share: Share = 0.5  # of all entries
-    min_fill_ratio: Share = 0.6  # harmless below
     min_entries: Annotated[int, msgspec.Meta(ge=1)] = 100
-    forecast_fill_ratio: Share = 0.45  # from here on, if it will fill
+    min_share: Share = 0.5  # of all entries
+    forecast_fill_ratio: Share = 0.45  # from here on, if at this rate it is full within …
     forecast_full_in_s: Positive = 60.0
-    forecast_windows: Annotated[int, msgspec.Meta(ge=1)] = 2  # of growth in a row
+    min_fill_ratio: Share = 0.6  # from here on, however long it takes until it is full
+    crowded_fill_ratio: Share = 0.85  # from here on, even if it will not get full
     beyond_normal: Positive = 3.0  # spreads above the normal rate of new sessions
     subject_share: Share = 0.6  # of the closed entries: the service that holds as many is named
 
 
 class TimeWaitPileup:
     mode = Mode.TIME_WAIT_PILEUP
+    QUIET_WINDOWS = 3
+    """A rush of closes is over when so many windows in a row bring no more than usual."""
 
     def __init__(self, settings: TimeWaitPileupSettings, profile: FirewallProfile) -> None:
         self._settings = settings
-        self._profile = profile
+        self._time_wait_s = timeout_s(SessionState.TIME_WAIT, profile)
         self._growth = Growth()
         self._health = FirewallHealth()
         self._onset_s: float | None = None
+        self._quiet = 0
 
     def judge(self, window: Window) -> list[Finding]:
         firewall = window.firewall
         self._growth.update(window)
         health = self._health.update(window)
         closing = count(window, CLOSING)
-        self._follow_onset(window)
-        if firewall.limit <= 0 or closing < max(self._settings.min_entries, self._settings.min_share * firewall.entries):
-            return []
-        will_fill = firewall.fill_ratio >= self._settings.forecast_fill_ratio and self._will_fill(window)
-        if firewall.fill_ratio < self._settings.min_fill_ratio and not will_fill:
+        piled = firewall.limit > 0 and closing >= max(self._settings.min_entries, self._settings.min_share * firewall.entries)
+        self._follow_onset(window, piled=piled)
+        if not piled or not self._is_harmful(window):
             return []
         subject = self._subject(window)
         evidence = (*self._evidence(window, closing), *health)
+        hurts = harm.refuses_new_flows(firewall) or (self._will_fill(firewall.limit) and self._time_to_full_s(window) < harm.LATER_S)
         return [
             Finding(
                 mode=self.mode,
                 service=subject.service.label if subject else None,
-                severity=facts.severity(evidence, hurts=harm.refuses_new_flows(firewall) or will_fill),
+                severity=facts.severity(evidence, hurts=hurts),
                 at_s=window.end_s,
-                onset_s=self._onset_s if self._onset_s is not None else window.start_s,
+                onset_s=window.start_s if self._onset_s is None else self._onset_s,
                 evidence=evidence,
                 attribution=attribution.attribute(attribution.asked_of(subject, window.duration_s)) if subject else (),
             )
         ]
 
-    def _follow_onset(self, window: Window) -> None:
-        """It began when closed sessions began to gather faster than they time out, and has not ended while they are many."""
-        gathering = self._growth.states_per_s(CLOSING, 1) >= 0.5 * self._inflow_per_s(window) > 0
-        if gathering and self._onset_s is None:
+    def _follow_onset(self, window: Window, *, piled: bool) -> None:
+        """It began with the rush of sessions that closed; where there was no rush, when the pile became large."""
+        rules, firewall = self._settings, window.firewall
+        rush = not window.warming and firewall.normal_new_sessions.excess(firewall.new_sessions / window.duration_s) >= rules.beyond_normal
+        large = piled and firewall.fill_ratio >= rules.forecast_fill_ratio
+        self._quiet = 0 if rush or large else self._quiet + 1
+        if (rush or large) and self._onset_s is None:
             self._onset_s = window.start_s
-        elif not gathering and window.firewall.fill_ratio < 0.5 * self._settings.min_fill_ratio:
+        elif self._quiet >= self.QUIET_WINDOWS:
             self._onset_s = None
 
-    @staticmethod
-    def _inflow_per_s(window: Window) -> float:
-        return window.firewall.new_tcp / window.duration_s
-
-    def _will_fill(self, window: Window) -> bool:
-        """At this rate, will closed sessions fill the table before the first of them time out, and soon?"""
-        firewall = window.firewall
-        growth_per_s = self._growth.states_per_s(CLOSING, self._settings.forecast_windows)
-        if self._growth.streak < self._settings.forecast_windows or growth_per_s <= 0:
+    def _is_harmful(self, window: Window) -> bool:
+        rules, fill_ratio = self._settings, window.firewall.fill_ratio
+        if fill_ratio >= rules.crowded_fill_ratio:
+            return True
+        if fill_ratio < rules.forecast_fill_ratio or not self._will_fill(window.firewall.limit):
             return False
-        others = firewall.entries - count(window, CLOSING)
-        most = others + self._inflow_per_s(window) * timeout_s(SessionState.TIME_WAIT, self._profile)
-        left_s = harm.time_to_full_s(firewall, growth_per_s)
-        return most >= firewall.limit and left_s < self._settings.forecast_full_in_s
+        return fill_ratio >= rules.min_fill_ratio or self._time_to_full_s(window) < rules.forecast_full_in_s
+
+    def _will_fill(self, limit: int) -> bool:
+        """At this rate, will closed sessions fill the table before the first of them time out?"""
+        growing = self._growth.states_per_s(CLOSING) > 0
+        return growing and self._growth.ceiling(CLOSING, self._time_wait_s, tcp_only=True) >= limit
+
+    def _time_to_full_s(self, window: Window) -> float:
+        return harm.time_to_full_s(window.firewall, self._growth.states_per_s(CLOSING))
 
     def _subject(self, window: Window) -> ServiceWindow | None:
         """The service that holds most of them."""
@@ -101,11 +107,8 @@ class TimeWaitPileup:
     def _evidence(self, window: Window, closing: int) -> tuple[Evidence, ...]:
         firewall = window.firewall
         share = closing / max(firewall.entries, 1)
-        found = [
-            facts.state(
-                "closing_share", share, f"{facts.number(closing)} closed entries, {facts.percent(share)} of all; {facts.fill(firewall)}"
-            )
-        ]
+        text = f"{facts.number(closing)} closed entries, {facts.percent(share)} of all; {facts.fill(firewall)}"
+        found = [facts.state("closing_share", share, text)]
         new_per_s = firewall.new_sessions / window.duration_s
         if window.warming or firewall.normal_new_sessions.excess(new_per_s) >= self._settings.beyond_normal:
             normally = facts.normally(firewall.normal_new_sessions, warming=window.warming)

@@ -1,7 +1,7 @@
 """Fragments whose bytes stay are an attack, whatever their number; fragments that get complete are not."""
 
 from netwatch.detect.fragment_exhaustion import FragmentExhaustion, FragmentExhaustionSettings
-from netwatch.model.incident import EvidenceKind, Severity
+from netwatch.model.incident import Attribution, EvidenceKind, Severity
 from netwatch.model.window import Normal, Window
 from tests.detect.windows import DNS, LINUX, T0, fired_at, judged, quiet, resolver, window
 
@@ -37,7 +37,9 @@ def test_a_victim_that_gets_most_of_them_is_named() -> None:
     hit = [
         window(second, resolver(fragments=900), fragments=1_000, fragment_bytes=1_480_000, reassembly_bytes=1_480_000) for second in (20,)
     ]
-    assert judged(detector(), [*quiet(), *hit])[0].service == DNS.label
+    found = judged(detector(), [*quiet(), *hit])[0]
+    assert found.service is None
+    assert found.attribution == (Attribution("service", DNS.label, 0.9),)
 
 
 def test_large_answers_get_complete() -> None:

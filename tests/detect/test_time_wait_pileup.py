@@ -28,9 +28,19 @@ def test_more_closes_than_the_table_holds_are_told_before_it_is_full() -> None:
     assert evidence(found[0])["closing_share"] > 0.9
 
 
-def test_above_60_percent_it_is_a_warning_even_if_it_grows_no_more() -> None:
-    windows = [churn(second, 8_000, begin=150_000, until=22) for second in range(20, 30)]
-    found = judged(detector(), [*quiet(range(12)), *windows])
+def test_from_60_percent_on_it_is_told_however_long_it_takes() -> None:
+    found = judged(detector(), [*quiet(), *(churn(second, 2_200, begin=40_000) for second in range(20, 100))])
+    assert evidence_fill(found[0].evidence[0].text) >= 50
+
+
+def evidence_fill(text: str) -> int:
+    """The fill in per cent that a sentence names."""
+    return int(text.split("table ")[1].split(" %")[0])
+
+
+def test_a_table_that_is_crowded_is_told_even_if_it_grows_no_more() -> None:
+    windows = [churn(second, 70_000, until=22) for second in range(20, 30)]
+    found = judged(detector(), [*quiet(), *windows])
     assert found[-1].at_s == T0 + 30
     assert found[-1].severity == Severity.WARNING
 

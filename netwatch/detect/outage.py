@@ -1,0 +1,73 @@
+"""An outage of one service as it is seen from outside: it is asked, and does not answer.
+
+Fewer handshakes than normal are no outage as long as those who ask are served: a quiet night looks like that. So a window counts when
+handshakes are few *and* what was asked was mostly in vain, or when silence is itself the wonder: nothing at all is seen where a hundred
+packets should have come, or nobody asks a service that is never left alone.
+"""
+
+from netwatch.detect.harm import MissingHandshakes
+from netwatch.detect.level import Level
+from netwatch.model.window import Normal, ServiceWindow, Window
+
+FEW_SHARE = 0.5
+"""Of the normal handshakes (UDP: answers): less is few."""
+
+VAIN_SHARE = 0.5
+"""Answered, of what is asked: more is served, if less often than usual."""
+
+MISSED_PACKETS = 100.0
+"""Packets that a silence of everything would normally have brought: fewer are chance."""
+
+NEVER_ALONE_PER_S = 20.0
+"""Normal handshakes of a service that is missed when nobody asks."""
+
+
+class Outage:
+    """The run of windows in which one service did not answer. Its normals are kept from before the run."""
+
+    def __init__(self) -> None:
+        self.windows = 0  # of the present run
+        self.since_s = 0.0
+        self.normal = Normal(0.0, 0.0)  # handshakes (UDP: answers) before it
+        self.missed = 0.0  # handshakes, since it began
+        self._missing = MissingHandshakes()
+        self._answers = Level()  # of a UDP service, which brings no normal of its own
+
+    @property
+    def healthy(self) -> bool:
+        return self.windows == 0
+
+    def update(self, window: Window, service: ServiceWindow) -> bool:
+        """Take in a window; does the service lack so many handshakes that its health is down?"""
+        udp = service.service.protocol == "udp"
+        completed = answered(service)
+        if service.warming or (udp and not self._answers.warm):
+            if udp:
+                self._answers.learn(completed / window.duration_s)
+            return False
+        if self.windows == 0:
+            self.since_s, self.missed = window.start_s, 0.0
+            self.normal = Normal(self._answers.value, self._answers.spread) if udp else service.normal_completed
+        level_per_s = self.normal.level
+        down = self._missing.update(window, completed=completed, level_per_s=level_per_s, spread_per_s=self.normal.spread)
+        usual = level_per_s * window.duration_s
+        if completed < FEW_SHARE * usual and self._is_missed(window, service, completed):
+            self.windows += 1
+            self.missed += usual - completed
+            return down
+        self.windows = 0
+        if udp:
+            self._answers.learn(completed / window.duration_s)
+        return False
+
+    def _is_missed(self, window: Window, service: ServiceWindow, completed: int) -> bool:
+        if asked := max(service.new_attempts + service.syn_retransmitted, service.syn):
+            return completed <= VAIN_SHARE * asked
+        if window.firewall.packets:
+            return self.normal.level >= NEVER_ALONE_PER_S
+        return service.normal_packets.level * (window.end_s - self.since_s) >= MISSED_PACKETS
+
+
+def answered(service: ServiceWindow) -> int:
+    """Handshakes completed; for UDP flows answered."""
+    return service.two_sided_flows if service.service.protocol == "udp" else service.handshakes_completed
