@@ -19,7 +19,7 @@ def address(high: int, low: int) -> str:
 
 
 def flow_of(row: np.void) -> Flow:
-    """Ports count for TCP and UDP alone; a later fragment, and what has no name of its own, is of the flow ``ip4`` or ``ip6`` of its addresses."""
+    """Ports count for TCP and UDP alone; a later fragment, and what has no name, is of the flow ``ip4`` or ``ip6`` of its addresses."""
     layers, protocol = int(row["layers"]), int(row["protocol"])
     kind = NAMED.get(Protocol(protocol) if protocol in set(Protocol) else Protocol.ESP, "ip4" if layers & Layer.IPV4 else "ip6")
     if layers & Layer.FRAGMENT and row["fragment_offset"]:

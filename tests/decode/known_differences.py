@@ -12,11 +12,14 @@ class Difference(NamedTuple):
 
 
 GUESSED_RECORD_HEADER = (
-    "the second record's length is garbage, from which tshark concludes that every record header has 8 bytes more than the file's magic number says; "
-    "by the magic number the first record is the whole IPv4 packet that was captured, and the file is damaged after it"
+    "the second record's length is garbage, from which tshark concludes that every record header has 8 bytes more than the file's magic "
+    "number says; by the magic number the first record is the whole IPv4 packet that was captured, and the file is damaged after it"
 )
 
-SAMPLED_HEADERS = "tshark follows the headers that an sFlow datagram quotes as samples; they are copies of packets seen elsewhere, not traffic that this one carries"
+SAMPLED_HEADERS = (
+    "tshark follows the headers that an sFlow datagram quotes as samples; they are copies of packets seen elsewhere, not what it "
+    "carries itself"
+)
 
 KNOWN_DIFFERENCES = (
     Difference("decode/suricata-verify__bug-6875-01__fuzz.pcap", "packets", 1, 2, GUESSED_RECORD_HEADER),

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netwatch.decode.merge import merge_by_time
@@ -46,12 +46,14 @@ def labels(blocks: Iterator[PacketBlock]) -> list[tuple[int, int]]:
     return [(int(row["sport"]), int(row["dport"])) for block in blocks for row in block.packets]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.lists(st.integers(0, 12), max_size=6), max_size=4), max_size=4))
 def test_packets_come_in_order_of_time_and_each_stream_keeps_its_own_order(streams: list[list[list[int]]]) -> None:
     merged = merge_by_time([iter(stream_of(number, blocks)) for number, blocks in enumerate(streams)])
     assert labels(merged) == merge_slowly(streams)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.lists(st.integers(0, 12), max_size=6), max_size=4), min_size=2, max_size=3))
 def test_each_icmp_error_keeps_the_header_that_it_quotes(streams: list[list[list[int]]]) -> None:
     for block in merge_by_time([iter(stream_of(number, blocks)) for number, blocks in enumerate(streams)]):
