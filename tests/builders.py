@@ -117,9 +117,10 @@ def tcp(
     sack_permitted: bool = False,
     sack_edge: int | None = None,
     timestamp: bool = False,
+    option_bytes: int = 0,
     **fields: int,
 ) -> Built:
-    """A TCP segment. ``flags`` are letters of FSRPAUEC; an option is present if it is given."""
+    """A TCP segment. ``flags`` are letters of FSRPAUEC; an option is present if it is given; ``option_bytes`` is their length."""
     present = {
         TcpOption.MSS: mss is not None,
         TcpOption.WINDOW_SCALE: window_scale is not None,
@@ -138,7 +139,7 @@ def tcp(
         "sack_edge": (sack_edge or 0) % 2**32,
         "tcp_options": sum(option for option, given in present.items() if given),
     }
-    return packet(at_s, src, dst, Protocol.TCP, sport=sport, dport=dport, header=TCP_BYTES, **(columns | fields))
+    return packet(at_s, src, dst, Protocol.TCP, sport=sport, dport=dport, header=TCP_BYTES + option_bytes, **(columns | fields))
 
 
 def udp(at_s: float, src: str, sport: int, dst: str, dport: int, *, payload: int = 0, **fields: int) -> Built:
