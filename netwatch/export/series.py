@@ -74,9 +74,30 @@ def point_of(window: Window) -> SeriesPoint:
         early_dropped=firewall.early_dropped,
         shed=sum(service.shed for service in window.services),
         invalid=_invalid(firewall),
+        resets=sum(service.resets_in + service.resets_out for service in window.services),
+        fragments=firewall.fragments,
+        picked_up=sum(service.picked_up for service in window.services),
+        one_sided=sum(service.one_sided_flows for service in window.services),
         services=_busiest(_service_point(service) for service in window.services),
         prefixes=_top(prefixes),
     )
+
+
+_SUMS = [
+    "packets",
+    "attempts",
+    "new_sessions",
+    "dropped_full",
+    "early_dropped",
+    "shed",
+    "invalid",
+    "resets",
+    "fragments",
+    "picked_up",
+    "one_sided",
+    "windows",
+]
+_PEAKS = ["entries", "fill_slope_per_s", "assured", "half_open"]
 
 
 def merged(first: SeriesPoint, second: SeriesPoint) -> SeriesPoint:
@@ -85,25 +106,17 @@ def merged(first: SeriesPoint, second: SeriesPoint) -> SeriesPoint:
     prefixes: Counter[str] = Counter()
     for item in (*first.prefixes, *second.prefixes):
         prefixes[item.prefix] += item.count
+    sums = {name: getattr(first, name) + getattr(second, name) for name in _SUMS}
+    peaks = {name: max(getattr(first, name), getattr(second, name)) for name in _PEAKS}
     return SeriesPoint(
         start_s=first.start_s,
         duration_s=second.end_s - first.start_s,
-        entries=max(first.entries, second.entries),
         limit=second.limit,
-        fill_slope_per_s=max(first.fill_slope_per_s, second.fill_slope_per_s),
         time_to_full_s=min(forecasts, default=None),
-        assured=max(first.assured, second.assured),
-        half_open=max(first.half_open, second.half_open),
-        packets=first.packets + second.packets,
-        attempts=first.attempts + second.attempts,
-        new_sessions=first.new_sessions + second.new_sessions,
-        dropped_full=first.dropped_full + second.dropped_full,
-        early_dropped=first.early_dropped + second.early_dropped,
-        shed=first.shed + second.shed,
-        invalid=first.invalid + second.invalid,
         services=_merged_services(first.services, second.services),
         prefixes=_top(prefixes),
-        windows=first.windows + second.windows,
+        **sums,
+        **peaks,
     )
 
 

@@ -25,7 +25,7 @@ def verdict(replay: Replay) -> str:
     main = main_incident(replay.incidents)
     if main is None:
         return _no_incident(replay)
-    facts = [fact for fact in (who(main.attribution), _table(main, replay.firewall)) if fact]
+    facts = [fact for fact in (who(main.attribution), _table(main, replay.firewall)) if fact] or _first_fact(main)
     parts = [f"{_what(main, replay)}: {', '.join(facts)}" if facts else _what(main, replay)]
     if cure := _cure(replay):
         parts.append(cure)
@@ -97,6 +97,11 @@ def _what(incident: Incident, replay: Replay) -> str:
     if incident.ended_s is None:
         return f"{incident.mode} {subject} since {since} UTC"
     return f"{incident.mode} {subject} from {since} to {figures.clock(incident.ended_s)} UTC"
+
+
+def _first_fact(incident: Incident) -> list[str]:
+    """The strongest evidence, where neither a culprit nor the table says anything."""
+    return [figures.printable(incident.evidence[0].text.partition(";")[0])] if incident.evidence else []
 
 
 def _table(incident: Incident, firewall: FirewallSummary) -> str:

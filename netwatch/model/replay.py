@@ -85,7 +85,11 @@ class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):
     dropped_full: int = 0
     early_dropped: int = 0
     shed: int = 0  # refused by a mitigation
-    invalid: int = 0
+    invalid: int = 0  # packets
+    resets: int = 0  # of all services, both ways
+    fragments: int = 0
+    picked_up: int = 0  # sessions opened mid-stream
+    one_sided: int = 0  # sessions that go on without an answer
     services: tuple[ServicePoint, ...] = ()  # the busiest only; one that is missing did nothing
     prefixes: tuple[PrefixPoint, ...] = ()  # the busiest only
     windows: int = 1  # merged into this point

@@ -69,6 +69,8 @@ def flood_series(*, mitigated_by: str | None = None, seconds: int = DURATION_S) 
                 dropped_full=dropped + (asked - completed if starving else 0),
                 early_dropped=dropped // 11 if starving else 0,
                 shed=spoofed if shielded else 0,
+                invalid=chance.randint(0, 3),
+                resets=chance.randint(2, 9),
                 services=(
                     ServicePoint(SMTP.label, asked + spoofed, completed, held + 12, base // 2 + held),
                     ServicePoint(DNS.label, 31 + chance.randint(-6, 6), 0, 0, 900),

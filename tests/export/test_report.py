@@ -118,7 +118,7 @@ def test_every_chart_shares_one_time_axis() -> None:
     page = report_html(flood_replay())
     widths = set(re.findall(r'viewBox="0 0 (\d+) 10*"', page)) - {"20"}
     assert len(widths) == 1
-    assert page.count("data-chart=") == 6
+    assert page.count("data-chart=") == 7
 
 
 def test_all_incidents_have_their_evidence_on_the_page() -> None:

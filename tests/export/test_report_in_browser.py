@@ -94,7 +94,7 @@ def test_every_chart_draws_its_curves_over_its_plot(tab: Page, pages: dict[str, 
         """[...document.querySelectorAll("[data-chart] .plot")].map((plot) => Math.max(...[...plot.querySelectorAll(".curve")]
            .map((curve) => curve.getBoundingClientRect().width / plot.getBoundingClientRect().width)))"""
     )
-    assert len(covered) == 6
+    assert len(covered) == 7
     assert min(covered) > 0.95
 
 
@@ -105,7 +105,7 @@ def test_labels_stay_within_the_page_and_do_not_overlap(tab: Page, pages: dict[s
         """[...document.querySelectorAll(".times")].map((row) => [...row.children].map((label) => label.getBoundingClientRect())
            .map((box) => [box.left, box.right]))"""
     )
-    assert len(rows) == 7
+    assert len(rows) == 8
     for boxes in rows:
         assert len(boxes) >= 3
         assert all(left >= 0 and right <= width for left, right in boxes)

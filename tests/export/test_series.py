@@ -1,6 +1,7 @@
 """The bounded series of the charts against sums and peaks taken by hand."""
 
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 from hypothesis import given
@@ -83,6 +84,15 @@ def test_a_point_remembers_only_the_busiest_services_and_prefixes() -> None:
 
     assert [item.asked for item in found.services] == list(range(39, 39 - SERVICES_KEPT, -1))
     assert [item.count for item in found.prefixes] == list(range(39, 39 - PREFIXES_KEPT, -1))
+
+
+def test_every_field_of_a_point_takes_part_in_merging() -> None:
+    apart = ("services", "prefixes", "time_to_full_s")
+    ones: dict[str, Any] = {field.name: 1 for field in msgspec.structs.fields(SeriesPoint) if field.name not in apart}
+    one = SeriesPoint(**ones)
+    both = merged(one, msgspec.structs.replace(one, start_s=2.0))
+    unchanged = {name for name, value in msgspec.structs.asdict(both).items() if value == 1}
+    assert unchanged == {"start_s", "limit", "entries", "fill_slope_per_s", "assured", "half_open"}
 
 
 def test_a_window_gives_its_gauges_and_counters_to_its_point() -> None:

@@ -117,6 +117,14 @@ def test_an_incident_of_several_services_counts_them_and_blames_none_of_them() -
     )
 
 
+def test_where_nobody_is_to_blame_the_strongest_evidence_is_told() -> None:
+    incident = msgspec.structs.replace(lasting(), mode=Mode.SERVICE_SILENT, attribution=())
+    firewall = msgspec.structs.replace(flood_replay().firewall, full_at_s=None, peak_entries=900)
+    assert verdict(changed(flood_replay(), incidents=(incident,), firewall=firewall, what_if=())) == (
+        "service-silent against 203.0.113.25:25/tcp since 15:00:21 UTC: 2,071 SYN/s, 34 times the normal of 60 ± 6"
+    )
+
+
 def test_no_incident_says_what_was_watched_and_for_how_long() -> None:
     assert verdict(quiet_replay()) == "No incident in 20.0 s of traffic: 1 service watched, table of 30,000 at most 24 % full"
 

@@ -21,6 +21,9 @@ PLOT_HEIGHT = 1000
 
 HEADROOM = 1.06
 
+LEAST_PEAK = 1e-6
+"""Once in eleven days; what is rarer is drawn as nothing."""
+
 LAST_TICK = 0.96
 """From this share of the width on a label is set to end at its tick, so that it does not stick out of the page."""
 
@@ -108,7 +111,7 @@ class ValueScale:
     @classmethod
     def reaching(cls, peak: float, *, logarithmic: bool = False) -> "ValueScale":
         """A scale that shows ``peak`` a little below its top, so that a line at the peak is not cut in half."""
-        if not math.isfinite(peak) or peak <= 0:
+        if not math.isfinite(peak) or peak < LEAST_PEAK:
             peak = 1.0
         if logarithmic and peak >= 10:  # below that there is no decade to show
             return cls(peak * 1.3, 0.0, logarithmic=True)

@@ -9,6 +9,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from netwatch.export import figures
 from netwatch.export.report.axis import TimeAxis, ValueScale
@@ -60,6 +61,7 @@ def charts(replay: Replay, axis: TimeAxis) -> list[Chart]:
     series = replay.series
     found = [_table(replay, axis), _what_if(replay, axis), _sessions(series, axis)]
     found += [_handshakes(label, series, axis) for label in _services_worth_showing(replay)]
+    found.append(_oddities(series, axis))
     return [chart for chart in found if chart is not None]
 
 
@@ -159,26 +161,57 @@ def _what_if_line(one: WhatIf, colour: str, base: Sequence[SeriesPoint], axis: T
 
 
 def _sessions(series: tuple[SeriesPoint, ...], axis: TimeAxis) -> Chart:
-    features = [
+    features: list[Feature] = [
         ("new sessions", "blue", "", [point.new_sessions for point in series]),
         ("dropped, table full", "red", "", [point.dropped_full for point in series]),
         ("evicted early", "orange", "dashed", [point.early_dropped for point in series]),
         ("refused by a mitigation", "green", "dashed", [point.shed for point in series]),
-        ("invalid packets", "purple", "dotted", [point.invalid for point in series]),
     ]
-    used = [feature for index, feature in enumerate(features) if index < 2 or any(feature[3])]
-    scale = _rate_scale(series, [counts for *_, counts in used])
+    dropped = sum(features[1][3])
     return Chart(
         id="sessions",
         title="New sessions and drops",
         unit="per second",
-        description=f"New sessions, and packets of new sessions dropped, per second. {sum(features[1][3]):,} dropped in all.",
-        scale=scale,
-        lines=tuple(
-            _rate(label, colour, series, counts, axis, scale, dash=dash, area=index == 0)
-            for index, (label, colour, dash, counts) in enumerate(used)
-        ),
+        description=f"New sessions, and packets of new sessions dropped, per second. {dropped:,} dropped in all.",
+        **_rates(features[:2] + [feature for feature in features[2:] if any(feature[3])], series, axis),
     )
+
+
+def _oddities(series: tuple[SeriesPoint, ...], axis: TimeAxis) -> Chart | None:
+    """What healthy traffic has little of; each matters to some failure mode."""
+    features: list[Feature] = [
+        ("invalid packets", "purple", "", [point.invalid for point in series]),
+        ("resets", "orange", "dashed", [point.resets for point in series]),
+        ("fragments", "teal", "", [point.fragments for point in series]),
+        ("sessions picked up mid-stream", "blue", "dotted", [point.picked_up for point in series]),
+        ("sessions with one side", "grey", "dashed", [point.one_sided for point in series]),
+    ]
+    used = [feature for feature in features if any(feature[3])]
+    if not used:
+        return None
+    totals = ", ".join(f"{sum(counts):,} {label}" for label, _, _, counts in used)
+    return Chart(id="oddities", title="Packets out of the ordinary", unit="per second", description=totals, **_rates(used, series, axis))
+
+
+Feature = tuple[str, str, str, list[int]]
+"""A count over time: its label, colour, dash and one number for each point."""
+
+
+class Rates(TypedDict):
+    """What charts of rates have in common."""
+
+    scale: ValueScale
+    lines: tuple[Line, ...]
+
+
+def _rates(features: Sequence[Feature], series: tuple[SeriesPoint, ...], axis: TimeAxis) -> Rates:
+    """Stairs on a scale that fits all of them; the first is filled."""
+    scale = _rate_scale(series, [counts for *_, counts in features])
+    lines = [
+        _rate(label, colour, series, counts, axis, scale, dash=dash, area=index == 0)
+        for index, (label, colour, dash, counts) in enumerate(features)
+    ]
+    return Rates(scale=scale, lines=tuple(lines))
 
 
 def _handshakes(label: str, series: tuple[SeriesPoint, ...], axis: TimeAxis) -> Chart:
