@@ -23,13 +23,13 @@ FOLLOWS_FROM: dict[Mode, tuple[Mode, ...]] = {
     Mode.UDP_STATE_FLOOD: (Mode.TABLE_FULL, Mode.SERVICE_SILENT),
     # The server resets each ACK that it does not know.
     Mode.ACK_FLOOD: (Mode.RST_FLOOD, Mode.TABLE_FULL, Mode.SERVICE_SILENT),
+    # Sessions that nobody hears are reset in the end.
+    Mode.IDLE_TIMEOUT_BLACKHOLE: (Mode.RST_FLOOD,),
     Mode.RST_FLOOD: (Mode.SERVICE_SILENT,),
     Mode.ESTABLISHED_CREEP: (Mode.TABLE_FULL, Mode.SERVICE_SILENT),
     # Who comes back at once also goes away again at once.
     Mode.RETRY_STORM: (Mode.TIME_WAIT_PILEUP, Mode.TABLE_FULL, Mode.SERVICE_SILENT),
     Mode.TIME_WAIT_PILEUP: (Mode.TABLE_FULL, Mode.SERVICE_SILENT),
-    # Sessions that nobody hears are reset in the end.
-    Mode.IDLE_TIMEOUT_BLACKHOLE: (Mode.RST_FLOOD,),
     Mode.TABLE_FULL: (Mode.SERVICE_SILENT,),
     # A retry storm comes after an outage, but hurts on its own and is cured otherwise: an incident that follows.
     Mode.SERVICE_SILENT: (),
