@@ -12,7 +12,7 @@ from netwatch.export.series import SeriesBuilder
 from netwatch.incident.correlator import Correlator
 from netwatch.measure.meter import ReassemblyTotals, WindowMeter
 from netwatch.measure.services import ServiceDirectory
-from netwatch.model.incident import Incident
+from netwatch.model.incident import Incident, Severity
 from netwatch.model.plan import Admission
 from netwatch.model.session import Census
 from netwatch.track.clock import SECOND_NS, Border
@@ -34,6 +34,7 @@ class Line:
         self._profile = settings.profile
         self._census: Census | None = None
         self._census_ns = 0
+        self._alarmed: set[str | None] = set()  # services, None the whole firewall
         self.warm_until_s: float | None = None
 
     def fork(self, admission: Admission) -> "Line":
@@ -42,6 +43,7 @@ class Line:
         forked.sessions = self.sessions.fork(admission)
         forked.meter = self.meter.fork()
         forked.detectors = copy.deepcopy(self.detectors)
+        forked._alarmed = set(self._alarmed)
         forked.correlator = Correlator(self.correlator.firewall)
         forked.series = SeriesBuilder()
         return forked
@@ -65,6 +67,14 @@ class Line:
             self.warm_until_s = window.start_s
         findings = [finding for detector in self.detectors for finding in detector.judge(window)]
         changed = self.correlator.update(window, findings)
-        for incident in changed:
-            self.meter.alarmed(incident.service, incident.ended_s is None)
+        if changed:
+            self._tell_meter()
         return changed
+
+    def _tell_meter(self) -> None:
+        """What a service does during an incident must not become its normal."""
+        lasting = (incident for incident in self.correlator.incidents if incident.ended_s is None)
+        alarmed = {incident.service for incident in lasting if incident.severity is not Severity.INFO}
+        for service in self._alarmed ^ alarmed:
+            self.meter.alarmed(service, service in alarmed)
+        self._alarmed = alarmed
