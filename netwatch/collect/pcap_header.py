@@ -17,9 +17,12 @@ MAX_CAPTURED_BYTES = 1 << 20
 """Longest record that is believed: four times libpcap's largest snapshot length (262,144), twice the longest BIG TCP frame (512 KiB)."""
 
 RELATIVES = ((20, "of a Nokia IPSO firewall"), (24, "with the record headers of libpcap's SS990417 patch"))
-RECORDS_TRIED = 8
+RECORDS_TRIED, FEWEST_PLAUSIBLE = 8, 3
+EARLIEST_S = 631_152_000
+"""1990-01-01, before which these formats were not written; records made of zeros do not pass for plausible."""
+
 CLOSE_S = 366 * 86_400
-"""Records of one file that are further apart than a year are taken for nonsense when layouts are compared."""
+"""Records of one file that are further apart than a year are not plausible when layouts are compared."""
 
 
 class SwappedLengths(IntEnum):
@@ -28,6 +31,13 @@ class SwappedLengths(IntEnum):
     NEVER = 0
     IF_CAPTURED_IS_LONGER = 1
     ALWAYS = 2
+
+
+class RecordHeader(NamedTuple):
+    seconds: int
+    fraction: int
+    captured: int
+    wire: int
 
 
 class PcapHeader(NamedTuple):
@@ -62,24 +72,28 @@ def read_pcap_header(path: str, head: bytes) -> PcapHeader | None:
 
 
 def _relative(head: bytes, header: PcapHeader) -> str | None:
-    """Which relative the first records are of, if they make no sense as pcap but do as that."""
-    if _sensible_records(head, header, RECORD_HEADER_BYTES) >= 2:
+    """Which relative the first records are of, if as pcap they are impossible and as that they are plausible."""
+    as_pcap = _first_records(head, header, RECORD_HEADER_BYTES)
+    if all(record.fraction < header.units_per_s and record.captured <= MAX_CAPTURED_BYTES for record in as_pcap[:2]):
         return None
     for record_header_bytes, what in RELATIVES:
-        if _sensible_records(head, header, record_header_bytes) >= 3:
+        records = _first_records(head, header, record_header_bytes)
+        if len(records) >= FEWEST_PLAUSIBLE and all(_is_plausible(record, records[0], header) for record in records):
             return what
     return None
 
 
-def _sensible_records(head: bytes, header: PcapHeader, record_header_bytes: int) -> int:
-    """How many of the first records are sensible; 0 if one is not. A record that ``head`` ends within counts if its header does."""
+def _is_plausible(record: RecordHeader, first: RecordHeader, header: PcapHeader) -> bool:
+    near = record.seconds >= EARLIEST_S and abs(record.seconds - first.seconds) <= CLOSE_S
+    return near and record.fraction < header.units_per_s and 0 < record.captured <= min(record.wire, MAX_CAPTURED_BYTES)
+
+
+def _first_records(head: bytes, header: PcapHeader, record_header_bytes: int) -> list[RecordHeader]:
+    """The headers of the first records, as far as ``head`` holds them and each leads to the next."""
     layout = struct.Struct("<IIII" if header.order == "little" else ">IIII")
-    at, first_s, found = HEADER_BYTES, None, 0
-    while found < RECORDS_TRIED and at + layout.size <= len(head):
-        seconds, fraction, captured, wire = layout.unpack_from(head, at)
-        first_s = seconds if first_s is None else first_s
-        if fraction >= header.units_per_s or captured > min(wire, MAX_CAPTURED_BYTES) or abs(seconds - first_s) > CLOSE_S:
-            return 0
-        found += 1
-        at += record_header_bytes + captured
-    return found
+    at = HEADER_BYTES
+    records: list[RecordHeader] = []
+    while len(records) < RECORDS_TRIED and at + layout.size <= len(head):
+        records.append(RecordHeader(*layout.unpack_from(head, at)))
+        at += record_header_bytes + records[-1].captured
+    return records
