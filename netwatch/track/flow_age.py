@@ -12,7 +12,7 @@ open flow does. The clock never runs backwards: a packet with an earlier time is
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import njit
+from netwatch.jit import inlined, njit
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Rows
 from netwatch.track.flow_index import signed
@@ -48,12 +48,12 @@ TABLE = np.dtype(
 """The table's own numbers, one row."""
 
 
-@njit
+@inlined
 def age_class(kind: int) -> int:
     return TCP_CLASS if kind == TCP_KIND else OTHER_CLASS
 
 
-@njit
+@inlined
 def enqueue(heads: Links, tails: Links, newer: Links, group: int, tick: int, row: int) -> None:
     """Put an open flow at the end of the queue of a tick."""
     queue = tick & (heads.shape[1] - 1)
@@ -65,7 +65,7 @@ def enqueue(heads: Links, tails: Links, newer: Links, group: int, tick: int, row
     tails[group, queue] = row + 1
 
 
-@njit
+@inlined
 def dequeue(heads: Links, newer: Links, group: int, tick: int) -> int:
     """Take the first flow of a tick's queue; -1 if it is empty."""
     queue = tick & (heads.shape[1] - 1)
@@ -75,7 +75,7 @@ def dequeue(heads: Links, newer: Links, group: int, tick: int) -> int:
     return row
 
 
-@njit
+@inlined
 def remember_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
     """Put a row at the newest end of the closed list."""
     newest = table[0].closed_newest
@@ -88,7 +88,7 @@ def remember_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
     table[0].closed_newest = row + 1
 
 
-@njit
+@inlined
 def take_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
     """Take a row out of the closed list."""
     after, before = signed(newer[row]), signed(older[row])
@@ -135,6 +135,20 @@ def expire(table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links, ol
         if limit > tick:
             table[0].oldest_tick[group] = limit
     return True
+
+
+@inlined
+def move_clock(table: Rows, now_ns: int, rows: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> bool:
+    """Set the clock ahead. ``False`` as of ``expire``, which the table's next call then goes on with."""
+    table[0].now_ns = now_ns
+    tick = now_ns >> TICK_SHIFT
+    if tick == table[0].tick:
+        return True
+    table[0].tick = tick
+    if table[0].used == 0:
+        table[0].oldest_tick[0] = tick
+        table[0].oldest_tick[1] = tick
+    return expire(table, rows, heads, tails, newer, older, records)
 
 
 @njit

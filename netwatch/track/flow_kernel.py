@@ -4,7 +4,7 @@ Every packet of a large table misses the cache twice: on its slot and on its row
 packets first only reads its slots, then its candidate rows, and only then is each packet worked on. What was read first is a hint: the
 third pass looks again, since a flow may have come, gone or turned around within the batch.
 
-The kernel is one long function of three passes and small inlined parts: a call for each would cost more than the work.
+``track_packets`` is long because its three passes share all state; its parts are inlined, since calls would cost more than the work.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from netwatch.jit import inlined, njit
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Layer, Rows, TcpFlag
 from netwatch.model.tracked import GAP_BIN_EDGES_S, FlowEvent
-from netwatch.track.flow_age import ROOM, TICK_SHIFT, Links, age_class, emit, enqueue, expire, oldest_open, take_closed
+from netwatch.track.flow_age import ROOM, Links, age_class, emit, enqueue, expire, move_clock, oldest_open, take_closed
 from netwatch.track.flow_index import Slots, candidate, empty_slot, fill_slot, home, signed, tag_of
 from netwatch.track.flow_row import (
     ACK_AWAITED,
@@ -260,6 +260,86 @@ def take_packet(flow: Row, state: int, direction: int, packet: Row, gap_ns: int)
     return state, events | more
 
 
+@inlined
+def find_flow(rows: Rows, slots: Slots, tag: int, packet: Row, kind: int) -> tuple[int, int, int]:
+    """Return the packet's row, its direction there, and the slot; row -1 and the first free slot if it is not known."""
+    place, last = home(slots, tag), len(slots) - 1
+    while True:
+        place, entry = candidate(slots, place, tag)
+        if entry == 0:
+            return -1, -1, place
+        direction = direction_in(rows, entry - 1, packet, kind)
+        if direction >= 0:
+            return entry - 1, direction, place
+        place = (place + 1) & last
+
+
+@njit
+def make_room(table: Rows, rows: Rows, slots: Slots, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> int:
+    """Free the row of the flow that was idle longest."""
+    row: int = table[0].closed_oldest - 1
+    if row >= 0:
+        take_closed(table, newer, older, row)
+        table[0].forgotten += 1
+    else:
+        row = oldest_open(table, rows, heads, tails, newer)
+        emit(table, rows, row, EVICTED_END, records)
+        table[0].evicted += 1
+    empty_slot(slots, signed(rows[row].tag), row)
+    return row
+
+
+@inlined
+def is_reopened(rows: Rows, row: int, direction: int, packet: Row) -> bool:
+    """Whether the packet begins a new connection on the tuple of one that ended."""
+    if packet.protocol != TCP or not packet.tcp_flags & SYN:
+        return False
+    return opens_again(signed(rows[row].state), rows[row], direction, signed(packet.tcp_flags), signed(packet.seq))
+
+
+@inlined
+def begin_again(
+    table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows, row: int, direction: int, packet: Row
+) -> int:
+    """End the record of a known flow and begin another, if this packet says so; return the direction, which may have turned."""
+    state, ts_ns = signed(rows[row].state), packet.ts_ns
+    if state & CLOSED:
+        if packet.protocol != TCP or packet.tcp_flags & SYN:
+            direction = name_sides(rows, row, packet)
+        rows[row].state &= ~CLOSED
+        take_closed(table, newer, older, row)
+        clear_record(rows, row, ts_ns)
+        enqueue(heads, tails, newer, age_class(rows[row].kind), table[0].tick, row)
+    elif is_reopened(rows, row, direction, packet):
+        emit(table, rows, row, OPEN_END, records)
+        direction = name_sides(rows, row, packet)
+        clear_record(rows, row, ts_ns)
+    elif ts_ns - rows[row].first_ns >= table[0].active_ns:
+        emit(table, rows, row, ACTIVE_END, records)
+        clear_record(rows, row, ts_ns)
+    elif direction == 1 and packet.tcp_flags & (SYN | ACK) == SYN and packet.protocol == TCP and not state & INITIATED:
+        turn_around(rows, row)
+        direction = 0
+    return direction
+
+
+@inlined
+def count_packet(flow: Row, state: int, direction: int, packet: Row, tick: int) -> tuple[int, int]:
+    """Add what every packet has; return the state and the events."""
+    ts_ns, events = packet.ts_ns, 0
+    flow.last_tick = tick
+    flow.first_ns = min(flow.first_ns, ts_ns)
+    flow.last_ns[direction] = max(flow.last_ns[direction], ts_ns)
+    flow.bytes[direction] += packet.wire_len
+    flow.packets[direction] += 1
+    flow.flags[direction] |= packet.tcp_flags
+    if not state & (SEEN << direction):
+        state |= SEEN << direction
+        if state & BOTH_SEEN == BOTH_SEEN:
+            events = TWO_SIDED
+    return state, events
+
+
 @njit
 def track_packets(
     packets: Rows,
@@ -301,115 +381,51 @@ def track_packets(
 
         for number in range(size):
             position = begin + number
-            packet = packets[position]
-            tracked[position].flow_events = 0
-            tracked[position].gap_bin = 0
+            packet, mark = packets[position], tracked[position]
+            mark.flow_events = 0
+            mark.gap_bin = 0
             if not packet.layers & IP_LAYERS:
                 continue
-            ts_ns = packet.ts_ns
-            if ts_ns > table[0].now_ns:
-                table[0].now_ns = ts_ns
-                tick = ts_ns >> TICK_SHIFT
-                if tick > table[0].tick:
-                    table[0].tick = tick
-                    if table[0].used == 0:
-                        table[0].oldest_tick[0] = tick
-                        table[0].oldest_tick[1] = tick
-                    if not expire(table, rows, heads, tails, newer, older, records):
-                        return position, touched
+            if packet.ts_ns > table[0].now_ns and not move_clock(table, packet.ts_ns, rows, heads, tails, newer, older, records):
+                return position, touched
 
-            kind = kind_of(packet)
-            tag = tags[number]
-            row = found[number] - 1
-            direction = -1
-            if row >= 0:
-                direction = direction_in(rows, row, packet, kind)
+            kind, row = kind_of(packet), found[number] - 1
+            direction = direction_in(rows, row, packet, kind) if row >= 0 else -1
             if direction < 0:
-                place = home(slots, tag)
-                while True:
-                    place, entry = candidate(slots, place, tag)
-                    row = entry - 1
-                    if row < 0:
-                        break
-                    direction = direction_in(rows, row, packet, kind)
-                    if direction >= 0:
-                        break
-                    place = (place + 1) & (len(slots) - 1)
-
-            events = 0
-            gap_ns = 0
+                row, direction, place = find_flow(rows, slots, tags[number], packet, kind)
+            events, gap_ns = 0, 0
             if direction < 0:
-                if table[0].used < len(rows):
-                    row = table[0].used
+                events = FIRST
+                row = table[0].used
+                if row < len(rows):
                     table[0].used += 1
                 else:
-                    row = table[0].closed_oldest - 1
-                    if row >= 0:
-                        take_closed(table, newer, older, row)
-                        table[0].forgotten += 1
-                    else:
-                        row = oldest_open(table, rows, heads, tails, newer)
-                        emit(table, rows, row, EVICTED_END, records)
-                        table[0].evicted += 1
-                    empty_slot(slots, signed(rows[row].tag), row)
-                    place = home(slots, tag)
-                    while slots[place] != np.uint64(0):
-                        place = (place + 1) & (len(slots) - 1)
-                fill_slot(slots, place, tag, row)
+                    row = make_room(table, rows, slots, heads, tails, newer, older, records)
+                    _, _, place = find_flow(rows, slots, tags[number], packet, kind)
+                fill_slot(slots, place, tags[number], row)
                 table[0].distinct += 1
-                rows[row].tag = tag
+                rows[row].tag = tags[number]
                 rows[row].kind = kind
                 direction = name_sides(rows, row, packet)
-                clear_record(rows, row, ts_ns)
+                clear_record(rows, row, packet.ts_ns)
                 enqueue(heads, tails, newer, age_class(kind), table[0].tick, row)
-                events = FIRST
             else:
-                state = signed(rows[row].state)
-                flags = signed(packet.tcp_flags)
-                gap_ns = ts_ns - max(rows[row].last_ns[0], rows[row].last_ns[1])
-                if state & CLOSED:
-                    if packet.protocol != TCP or flags & SYN:
-                        direction = name_sides(rows, row, packet)
-                    rows[row].state &= ~CLOSED
-                    take_closed(table, newer, older, row)
-                    clear_record(rows, row, ts_ns)
-                    enqueue(heads, tails, newer, age_class(kind), table[0].tick, row)
-                elif flags & SYN and packet.protocol == TCP and opens_again(state, rows[row], direction, flags, signed(packet.seq)):
-                    emit(table, rows, row, OPEN_END, records)
-                    direction = name_sides(rows, row, packet)
-                    clear_record(rows, row, ts_ns)
-                elif ts_ns - rows[row].first_ns >= table[0].active_ns:
-                    emit(table, rows, row, ACTIVE_END, records)
-                    clear_record(rows, row, ts_ns)
-                elif flags & (SYN | ACK) == SYN and direction == 1 and not state & INITIATED and packet.protocol == TCP:
-                    turn_around(rows, row)
-                    direction = 0
+                gap_ns = packet.ts_ns - max(rows[row].last_ns[0], rows[row].last_ns[1])
+                direction = begin_again(table, rows, heads, tails, newer, older, records, row, direction, packet)
 
             flow = rows[row]
-            state = signed(flow.state)
-            flow.last_tick = table[0].tick
-            flow.first_ns = min(flow.first_ns, ts_ns)
-            flow.last_ns[direction] = max(flow.last_ns[direction], ts_ns)
-            flow.bytes[direction] += packet.wire_len
-            flow.packets[direction] += 1
-            flow.flags[direction] |= packet.tcp_flags
-            if not state & (SEEN << direction):
-                state |= SEEN << direction
-                if state & BOTH_SEEN == BOTH_SEEN:
-                    events |= TWO_SIDED
+            state, more = count_packet(flow, signed(flow.state), direction, packet, table[0].tick)
+            events |= more
             if not packet.layers & HELD:
                 state, more = take_packet(flow, state, direction, packet, gap_ns)
                 events |= more
                 if more & (RESUMED | RESUME_ANSWERED | RESUME_UNANSWERED):
-                    tracked[position].gap_bin = flow.gap_bin
+                    mark.gap_bin = flow.gap_bin
             flow.state = state
-            tracked[position].flow_events = events
+            mark.flow_events = events
 
     if now_ns > table[0].now_ns:
-        table[0].now_ns = now_ns
-        table[0].tick = now_ns >> TICK_SHIFT
-        if not expire(table, rows, heads, tails, newer, older, records):
-            return total, touched
+        move_clock(table, now_ns, rows, heads, tails, newer, older, records)
     return total, touched
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netwatch.jit import njit
+from netwatch.jit import inlined, njit
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Rows
 from netwatch.track.flow_index import signed
@@ -82,13 +82,13 @@ CLOSED = 0x0001_0000  # the record was written; the tuple stays known
 OPEN_END, FIN_END, RST_END = int(FlowEnd.OPEN), int(FlowEnd.FIN), int(FlowEnd.RST)
 
 
-@njit
+@inlined
 def has_ended(state: int) -> bool:
     """Both sides said FIN, or one said RST."""
     return (state & RESET) != 0 or (state & BOTH_FIN) == BOTH_FIN
 
 
-@njit
+@inlined
 def ending(state: int, otherwise: int) -> int:
     """``FlowEnd`` of a record that is being written for the reason ``otherwise``."""
     if state & RESET:
@@ -98,7 +98,7 @@ def ending(state: int, otherwise: int) -> int:
     return otherwise
 
 
-@njit
+@inlined
 def clear_record(rows: Rows, row: int, ts_ns: int) -> None:
     """Begin a record; the flow's state and sequence numbers stay."""
     flow = rows[row]
@@ -137,7 +137,7 @@ def turn_around(rows: Rows, row: int) -> None:
     flow.state = (state & ~(FIRST_OF_PAIRS | SECOND_OF_PAIRS)) ^ RESUMED_BY_RESPONDER | pairs
 
 
-@njit
+@inlined
 def write_record(rows: Rows, row: int, end: int, records: Rows, number: int) -> None:
     """Copy the row's record to ``records[number]``, a row of ``FLOW``."""
     flow = rows[row]
