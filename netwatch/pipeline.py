@@ -88,9 +88,7 @@ class Pipeline:
     def _close(self, border: Border) -> None:
         self.reassembly.advance(border.end_ns)
         self.flows.advance(border.end_ns)
-        totals = ReassemblyTotals(
-            completed=self.reassembly.completed, failed=sum(self.reassembly.failed.values()), bytes_held=self.reassembly.bytes_held
-        )
+        totals = ReassemblyTotals(completed=self.reassembly.completed, failed=self.reassembly.failed, bytes_held=self.reassembly.bytes_held)
         changed = self.line.close(border, totals)
         for trial in self.trials:
             trial.close(border, totals)
