@@ -24,6 +24,7 @@ SHOWN_INCIDENTS = 8
 
 SHOWN_TIMELINE = 12
 SHOWN_CAPTURES = 12
+SHOWN_UNDO = 8
 LONGEST_NAME = 24
 NOTHING_DONE = "nothing done"
 
@@ -106,7 +107,10 @@ def _recommendation(console: Console, recommendation: Recommendation) -> None:
     _lines_to_copy(console, recommendation.changes)
     if recommendation.undo:
         console.print(Padding(Text("it expires by itself; to undo it earlier", style="dim"), (0, 0, 0, 2)))
-        _lines_to_copy(console, recommendation.undo)
+        if len(recommendation.undo) <= SHOWN_UNDO:
+            _lines_to_copy(console, recommendation.undo)
+        else:
+            console.print(Padding(Text(f"{len(recommendation.undo)} commands, in the JSON and the report"), (0, 0, 0, 4)))
 
 
 def _lines_to_copy(console: Console, texts: tuple[str, ...]) -> None:

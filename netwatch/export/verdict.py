@@ -16,6 +16,9 @@ _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 VICTIM = "service"
 """Kind of an attribution that names whom it hits, where an incident hits several services."""
 
+UNNAMED_FIREWALL = "firewall"
+"""What an incident's firewall is called while the configuration gives no name."""
+
 NOTABLE_FILL = 0.5
 """Below half full the table's fill says nothing about the incident and is left out of the sentence."""
 
@@ -62,6 +65,11 @@ def victims(incident: Incident) -> str:
     return f"{named} and {figures.plural(len(others), 'more service')}" if others else named
 
 
+def firewall_name(incident: Incident) -> str:
+    """``firewall edge-1``; ``the firewall`` where nobody gave it a name."""
+    return "the firewall" if incident.firewall in ("", UNNAMED_FIREWALL) else f"firewall {figures.printable(incident.firewall)}"
+
+
 def spoofed_crowd(attribution: Attribution) -> str:
     """A crowd's value says how many sources; spoofed is what they are."""
     head, _, noun = attribution.value.partition(" ")
@@ -91,7 +99,7 @@ def _cost(result: WhatIfResult) -> tuple[int, int, int]:
 
 
 def _what(incident: Incident, replay: Replay) -> str:
-    subject = f"against {victims(incident)}" if incident.service else f"on firewall {figures.printable(incident.firewall)}"
+    subject = f"against {victims(incident)}" if incident.service else f"on {firewall_name(incident)}"
     many_days = len({figures.day(at_s) for at_s in _bounds(replay)} | {figures.day(incident.onset_s)}) > 1
     since = f"{figures.day(incident.onset_s)} {figures.clock(incident.onset_s)}" if many_days else figures.clock(incident.onset_s)
     if incident.ended_s is None:

@@ -2,7 +2,7 @@
 
 from netwatch.export import figures
 from netwatch.export.figures import count, percent, plural
-from netwatch.export.verdict import spoofed_crowd
+from netwatch.export.verdict import firewall_name, spoofed_crowd
 from netwatch.model.incident import Attribution, EvidenceKind, Incident, Mode
 from netwatch.model.packet import TrafficCounts
 from netwatch.model.plan import WhatIfResult
@@ -101,7 +101,7 @@ def reasons(counts: dict[str, int]) -> str:
 
 def subject(incident: Incident) -> str:
     """Whom it hits."""
-    return figures.printable(incident.service) if incident.service else f"the whole firewall {figures.printable(incident.firewall)}"
+    return figures.printable(incident.service) if incident.service else firewall_name(incident)
 
 
 def course(incident: Incident) -> str:

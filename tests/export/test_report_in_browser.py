@@ -37,7 +37,7 @@ CONTRASTS = """
     return getComputedStyle(document.body).backgroundColor;
   };
   const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
-  const texts = [...document.querySelectorAll("h1, h2, h3, p, li, td, th, dt, dd, small, output, code, button, .frame span, .pill")];
+  const texts = [...document.querySelectorAll("h1, h2, h3, p, li, td, th, dt, dd, small, output, code, pre, button, .frame span, .pill")];
   const lines = [...document.querySelectorAll(".curve")];
   return {
     text: Math.min(...texts.map((e) => ratio(getComputedStyle(e).color, ground(e)))),

@@ -45,6 +45,17 @@ def test_a_change_to_copy_is_never_wrapped() -> None:
     assert change in printed(msgspec.structs.replace(flood_replay(), incidents=(incident,)))
 
 
+def test_many_commands_are_all_shown_but_their_undo_is_only_counted() -> None:
+    recommendation = Recommendation(
+        "fragment-drop", tuple(f"do {index}." for index in range(30)), tuple(f"undo {index}." for index in range(30))
+    )
+    incident = msgspec.structs.replace(flood_incident(), recommendation=recommendation)
+    text = printed(msgspec.structs.replace(flood_replay(), incidents=(incident,)))
+    assert all(f" do {index}." in text for index in range(30))
+    assert "undo 3." not in text
+    assert "30 commands, in the JSON and the report" in text
+
+
 def test_an_incident_is_told_with_evidence_who_and_course() -> None:
     text = one_line(printed(flood_replay()))
     for fact in (

@@ -64,6 +64,11 @@ def test_an_incident_of_the_whole_firewall_names_the_firewall() -> None:
     )
 
 
+def test_a_firewall_without_a_name_is_not_called_twice() -> None:
+    incident = msgspec.structs.replace(lasting(), mode=Mode.TABLE_FULL, service=None, firewall="firewall")
+    assert verdict(changed(flood_replay(), incidents=(incident,))).startswith("table-full on the firewall since 15:00:21 UTC")
+
+
 def test_a_table_that_was_full_before_the_onset_is_not_blamed_on_it() -> None:
     firewall = msgspec.structs.replace(flood_replay().firewall, full_at_s=ONSET_S - 60)
     assert "table of 30,000 already full" in verdict(changed(flood_replay(), firewall=firewall))

@@ -69,7 +69,7 @@ def _table(replay: Replay, axis: TimeAxis) -> Chart:
     series = replay.series
     entries = [point.entries for point in series]
     limit = max(point.limit for point in series)
-    forecast = _forecast(replay)
+    forecast = _forecast(replay, axis)
     limit_shown = max(entries) >= LIMIT_SHOWN_FROM * limit or forecast is not None
     scale = ValueScale.reaching(float(max(*entries, limit) if limit_shown else max(entries)))
     lines = [_gauge("entries", "blue", series, entries, axis, scale, area=True)]
@@ -110,15 +110,18 @@ class Forecast:
     limit: int
 
 
-def _forecast(replay: Replay) -> Forecast | None:
-    """The first forecast made from the detection of the main incident on, before the table was full."""
+def _forecast(replay: Replay, axis: TimeAxis) -> Forecast | None:
+    """The first forecast made from the detection of the main incident on, before the table was full.
+
+    One that lies further ahead than the capture is long is no alarm and would only squeeze the chart.
+    """
     incident = main_incident(replay.incidents)
     if incident is None:
         return None
     full_at_s = replay.firewall.full_at_s
     for point in replay.series:
         if point.end_s >= incident.detected_s and point.time_to_full_s is not None and point.entries < point.limit:
-            if full_at_s is not None and point.end_s > full_at_s:
+            if (full_at_s is not None and point.end_s > full_at_s) or point.time_to_full_s > axis.last_s - axis.first_s:
                 return None
             return Forecast(point.end_s, point.entries, point.end_s + point.time_to_full_s, point.limit)
     return None

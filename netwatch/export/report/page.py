@@ -194,8 +194,8 @@ def _recommendation(incident: Incident | None) -> dict[str, Any] | None:
     recommendation = incident.recommendation
     return {
         "playbook": figures.printable(recommendation.playbook),
-        "changes": [figures.printable_lines(text) for text in recommendation.changes],
-        "undo": [figures.printable_lines(text) for text in recommendation.undo],
+        "changes": "\n".join(figures.printable_lines(text) for text in recommendation.changes),
+        "undo": "\n".join(figures.printable_lines(text) for text in recommendation.undo),
     }
 
 
