@@ -4,7 +4,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 
 from captures.generator.dialogues import smtp_delivery, tls_handshake
-from captures.generator.mail_site import SENDERS, SMTP, SUBSCRIBERS, crowd, hold
+from captures.generator.mail_site import BEFORE_S, SENDERS, SMTP, SUBSCRIBERS, crowd, hold
 from captures.generator.people import Returning
 from captures.generator.scene import Scene
 from captures.generator.session import Session
@@ -16,7 +16,7 @@ def senders_with_queues(scene: Scene, *, per_s: float, outage_s: tuple[float, fl
     start_s, end_s = outage_s
     scene.outage(SMTP, start_s, end_s)
     turned_away: list[bytes] = []
-    for at_s in scene.arrivals(per_s, -6.0, scene.length_s):
+    for at_s in scene.arrivals(per_s, -BEFORE_S, scene.length_s):
         client = SENDERS.pick(scene.rng)
         hold(scene, smtp_delivery, client, SMTP, at_s=at_s)
         if start_s <= at_s < end_s:
@@ -37,10 +37,10 @@ def between(prefix: str, *, outbound_from_s: float) -> Callable[[Packet], bool]:
     return unseen
 
 
-def idle_sessions(scene: Scene, server: Endpoint, *, count: int, gap_s: tuple[float, float], answered: bool) -> None:
-    """Sessions that rest for some minutes and then speak again."""
-    for _ in range(count):
-        session = Session(scene, SUBSCRIBERS.pick(scene.rng), server, at_s=float(scene.rng.uniform(0, 200)))
+def idle_sessions(scene: Scene, server: Endpoint, *, per_s: float, gap_s: tuple[float, float], answered: bool) -> None:
+    """Sessions that rest for some minutes and then speak again; those that began too late do so after the capture."""
+    for at_s in scene.arrivals(per_s, -BEFORE_S, scene.length_s):
+        session = Session(scene, SUBSCRIBERS.pick(scene.rng), server, at_s=at_s)
         tls_handshake(session).answer(90).ask(70).answer(60).wait(float(scene.rng.uniform(*gap_s)))
         if answered:
             session.ask(50).answer(300).wait(0.5).close()
@@ -48,10 +48,10 @@ def idle_sessions(scene: Scene, server: Endpoint, *, count: int, gap_s: tuple[fl
             session.ask_in_vain(50)
 
 
-def kept_alive_sessions(scene: Scene, server: Endpoint, *, count: int, gap_s: tuple[float, float], probe_s: float) -> None:
+def kept_alive_sessions(scene: Scene, server: Endpoint, *, per_s: float, gap_s: tuple[float, float], probe_s: float) -> None:
     """The same rest, with a keep-alive each minute: no state in between expires."""
-    for _ in range(count):
-        session = Session(scene, SUBSCRIBERS.pick(scene.rng), server, at_s=float(scene.rng.uniform(0, 200)))
+    for at_s in scene.arrivals(per_s, -BEFORE_S, scene.length_s):
+        session = Session(scene, SUBSCRIBERS.pick(scene.rng), server, at_s=at_s)
         tls_handshake(session).answer(90).ask(70).answer(60).wait(1.0)
         resume_s = session.now_s + float(scene.rng.uniform(*gap_s))
         while session.now_s + probe_s < resume_s:

@@ -26,11 +26,11 @@ def ack_flood(scene: Scene, sources: Source, server: Endpoint, *, per_s: float, 
 
 
 def rst_flood(scene: Scene, people: Source, server: Endpoint, *, victims: int, per_s: float, start_s: float, end_s: float) -> None:
-    """Guessed resets on long sessions whose addresses and ports are known, until one lies in the window; then the client comes back."""
+    """Guessed resets on long sessions whose ends are known; one that lies in the window ends each, and the client comes back."""
     for _ in range(victims):
         session = Session(scene, people.pick(scene.rng), server, at_s=float(scene.rng.uniform(-6, 0.7 * start_s)))
         killed_s = float(scene.rng.uniform(start_s + 1, end_s))
-        for at_s in scene.arrivals(per_s / victims, start_s, killed_s):
+        for at_s in scene.arrivals(per_s / victims, start_s, end_s):
             session.forged(RST, at_s=at_s)
         session.open().ask(517).answer(2_600).ask(80)
         while session.now_s < killed_s:

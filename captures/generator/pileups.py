@@ -35,5 +35,9 @@ def vanishing_peers(scene: Scene, people: Source, server: Endpoint, *, per_s: fl
     crowd(scene, connect_and_vanish, people, server, per_s=per_s, start_s=start_s, end_s=end_s)
 
 
-def mass_close(scene: Scene, people: Source, server: Endpoint, *, per_s: float, start_s: float, end_s: float) -> None:
-    crowd(scene, one_mail_one_connection, people, server, per_s=per_s, start_s=start_s, end_s=end_s)
+def mass_close(scene: Scene, people: Source, server: Endpoint, *, sessions: int, start_s: float, end_s: float) -> None:
+    """Sessions from before the capture that all end within moments, as when a server is taken out of service in good order."""
+    for _ in range(sessions):
+        session = tls_handshake(Session(scene, people.pick(scene.rng), server, at_s=float(scene.rng.uniform(-6, -1))))
+        session.wait(float(scene.rng.uniform(0.5, 5))).answer(80).wait(float(scene.rng.uniform(8, 15))).ask(40).answer(60)
+        session.wait(float(scene.rng.uniform(start_s, end_s)) - session.now_s).close(by=SERVER)

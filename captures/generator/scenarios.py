@@ -138,13 +138,13 @@ def an_app_that_closes(scene: Scene) -> None:
 @capture("time-wait-pileup/attack", length_s=56)
 def one_connection_a_mail(scene: Scene) -> None:
     normal_life(scene, level=0.5)
-    pileups.mass_close(scene, SENDERS, SMTP, per_s=48, start_s=30, end_s=55)
+    crowd(scene, pileups.one_mail_one_connection, SENDERS, SMTP, per_s=48, start_s=30, end_s=55)
 
 
 @capture("time-wait-pileup/benign", length_s=60)
-def many_closes_below_harm(scene: Scene) -> None:
+def many_sessions_close_at_once(scene: Scene) -> None:
     normal_life(scene, level=0.5)
-    pileups.mass_close(scene, SENDERS, SMTP, per_s=50, start_s=30, end_s=38)
+    pileups.mass_close(scene, SUBSCRIBERS, IMAPS, sessions=350, start_s=33, end_s=36)
 
 
 # udp-state-flood
@@ -181,7 +181,7 @@ def downloads(scene: Scene) -> None:
 @capture("rst-flood/attack", length_s=60)
 def guessed_resets(scene: Scene) -> None:
     normal_life(scene, level=0.3)
-    floods.rst_flood(scene, SUBSCRIBERS, IMAPS, victims=90, per_s=200, start_s=30, end_s=50)
+    floods.rst_flood(scene, SUBSCRIBERS, IMAPS, victims=90, per_s=160, start_s=30, end_s=50)
 
 
 @capture("rst-flood/benign", length_s=60)
@@ -212,26 +212,26 @@ def one_way_from_the_start(scene: Scene) -> None:
 
 @capture("idle-timeout-blackhole/attack", length_s=880)
 def sessions_forgotten_after_350_s(scene: Scene) -> None:
-    normal_life(scene, level=0.04)
-    breakdowns.idle_sessions(scene, IMAPS, count=70, gap_s=(130, 290), answered=True)
-    breakdowns.idle_sessions(scene, IMAPS, count=35, gap_s=(305, 345), answered=True)
-    breakdowns.idle_sessions(scene, IMAPS, count=80, gap_s=(352, 590), answered=False)
+    normal_life(scene, level=0.05)
+    breakdowns.idle_sessions(scene, IMAPS, per_s=0.12, gap_s=(130, 290), answered=True)
+    breakdowns.idle_sessions(scene, IMAPS, per_s=0.07, gap_s=(305, 345), answered=True)
+    breakdowns.idle_sessions(scene, IMAPS, per_s=0.2, gap_s=(352, 590), answered=False)
 
 
 @capture("idle-timeout-blackhole/benign", length_s=880)
 def keepalives(scene: Scene) -> None:
-    normal_life(scene, level=0.04)
-    breakdowns.idle_sessions(scene, IMAPS, count=70, gap_s=(130, 290), answered=True)
-    breakdowns.kept_alive_sessions(scene, IMAPS, count=100, gap_s=(352, 590), probe_s=60)
+    normal_life(scene, level=0.05)
+    breakdowns.idle_sessions(scene, IMAPS, per_s=0.12, gap_s=(130, 290), answered=True)
+    breakdowns.kept_alive_sessions(scene, IMAPS, per_s=0.2, gap_s=(352, 590), probe_s=60)
 
 
 @capture("idle-timeout-blackhole/benign-mobile", length_s=880)
 def mobile_clients_move_on(scene: Scene) -> None:
     """One in six is unreachable after any rest, however short."""
-    normal_life(scene, level=0.04)
+    normal_life(scene, level=0.05)
     for gap_s in ((130.0, 290.0), (305.0, 590.0)):
-        breakdowns.idle_sessions(scene, IMAPS, count=75, gap_s=gap_s, answered=True)
-        breakdowns.idle_sessions(scene, IMAPS, count=15, gap_s=gap_s, answered=False)
+        breakdowns.idle_sessions(scene, IMAPS, per_s=0.15, gap_s=gap_s, answered=True)
+        breakdowns.idle_sessions(scene, IMAPS, per_s=0.03, gap_s=gap_s, answered=False)
 
 
 # fragment-exhaustion

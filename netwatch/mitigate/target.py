@@ -11,6 +11,9 @@ from netwatch.model.service import Service
 MIN_SHARE = 0.05
 """A prefix with a smaller part in the excess is not worth a rule."""
 
+MIN_TOTAL_SHARE = 0.6
+"""Prefixes that make up less of the excess together are not its cause; to hit them would hurt and not help."""
+
 MAX_PREFIXES = 16
 BROADEST_PREFIX = {4: 16, 6: 32}
 """Prefix lengths below these hit whole providers, whatever share of the attack they hold."""
@@ -25,14 +28,18 @@ def target_of(incident: Incident, services: Sequence[Service], never_block: Sequ
     """The incident's own service, or all that are known when the whole firewall is meant; and its prefixes."""
     hurt = tuple(service for service in services if incident.service in (None, service.label))
     spared = [netaddr.IPNetwork(prefix) for prefix in never_block]
-    blamed = []
+    blamed: list[netaddr.IPNetwork] = []
+    total_share = 0.0
     for suspect in sorted(incident.attribution, key=lambda suspect: -suspect.share):
-        if suspect.kind != "prefix" or suspect.share < MIN_SHARE:
+        if suspect.kind != "prefix" or suspect.share < MIN_SHARE or len(blamed) == MAX_PREFIXES:
             continue
         network = netaddr.IPNetwork(suspect.value).cidr
         if network.prefixlen >= BROADEST_PREFIX[network.version] and not any(overlap(network, one) for one in spared):
             blamed.append(network)
-    return Target(hurt, tuple(str(network) for network in netaddr.cidr_merge(blamed[:MAX_PREFIXES])))
+            total_share += suspect.share
+    if total_share < MIN_TOTAL_SHARE:
+        return Target(hurt, ())
+    return Target(hurt, tuple(str(network) for network in netaddr.cidr_merge(blamed)))
 
 
 def overlap(one: netaddr.IPNetwork, other: netaddr.IPNetwork) -> bool:

@@ -23,7 +23,7 @@ def playbook(name: str) -> Playbook:
 
 
 def incident(
-    mode: Mode = Mode.SYN_FLOOD, *, service: Service | None = SMTP, prefixes: tuple[str, ...] = (), share: float = 0.5
+    mode: Mode = Mode.SYN_FLOOD, *, service: Service | None = SMTP, prefixes: tuple[str, ...] = (), share: float = 0.9
 ) -> Incident:
     return Incident(
         id="1",
@@ -115,6 +115,11 @@ def test_never_block_is_protected_before_anything_else_changes() -> None:
 @pytest.mark.parametrize(("prefix", "share"), [("192.0.0.0/8", 0.9), ("2001:db8::/29", 0.9), ("192.0.2.0/24", 0.01)])
 def test_prefixes_that_are_too_broad_or_hardly_to_blame_are_left_alone(prefix: str, share: float) -> None:
     assert changes("prefix-drop", incident(prefixes=(prefix,), share=share)) == ()
+
+
+def test_prefixes_that_are_a_small_part_of_the_excess_together_are_left_alone() -> None:
+    assert changes("prefix-drop", incident(prefixes=tuple(f"192.{number}.2.0/24" for number in range(5)), share=0.1)) == ()
+    assert len(changes("prefix-drop", incident(prefixes=tuple(f"192.{number}.2.0/24" for number in range(7)), share=0.1))) == 7
 
 
 def test_at_most_sixteen_prefixes_are_dropped() -> None:
