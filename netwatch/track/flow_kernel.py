@@ -163,11 +163,11 @@ def take_syn(flow: Row, state: int, direction: int, packet: Row, length: int) ->
 
 
 @inlined
-def is_repeated(flow: Row, direction: int, sequence: int, length: int) -> bool:
+def is_repeated(flow: Row, direction: int, sequence: int, payload: int, length: int) -> bool:
     """Whether all of a segment was seen before; what is new is taken into account.
 
     One gap in the sequence is remembered, the newest: a segment that fills it was overtaken, or lost before it came here, not repeated.
-    A single byte just below the newest is a keep-alive probe.
+    A single byte of payload just below the newest is a keep-alive probe (RFC 9293 section 3.8.4).
     """
     end = sequence + length
     highest = signed(flow.next_seq[direction])
@@ -184,7 +184,7 @@ def is_repeated(flow: Row, direction: int, sequence: int, length: int) -> bool:
         else:
             flow.hole_end[direction] = sequence
         return False
-    return length > 1 or end & 0xFFFF_FFFF != highest
+    return payload != 1 or length != 1 or end & 0xFFFF_FFFF != highest
 
 
 @inlined
@@ -200,7 +200,7 @@ def take_segment(flow: Row, state: int, direction: int, packet: Row, gap_ns: int
         state |= SEQUENCE << direction
     elif length > 0 and sequence == flow.next_seq[direction]:
         flow.next_seq[direction] = sequence + length
-    elif length > 0 and is_repeated(flow, direction, sequence, length):
+    elif length > 0 and is_repeated(flow, direction, sequence, payload, length):
         is_new = False
         flow.retransmitted[direction] += 1
         if payload > 0:

@@ -41,8 +41,9 @@ class Side:
         assert self.highest is not None
         return self.highest + (sequence - self.highest + 2**31) % 2**32 - 2**31
 
-    def is_new(self, sequence: int, length: int) -> bool:
+    def is_new(self, sequence: int, payload: int, *, fin: bool) -> bool:
         """Take a stretch of sequence in; whether any of it was not seen before."""
+        length = payload + fin
         if self.highest is None:
             self.highest = sequence + length
             return True
@@ -61,7 +62,7 @@ class Side:
             if self.hole[0] == self.hole[1]:
                 self.hole = None
             return True
-        return length == 1 and end == self.highest
+        return payload == 1 and not fin and end == self.highest  # a keep-alive probe
 
 
 @dataclass
@@ -252,7 +253,7 @@ class FlowTwin:
             elif not flow.synack_ns:
                 flow.synack_ns, flow.ack_awaited = ts_ns, True
         else:
-            is_new = side.is_new(sequence, length)
+            is_new = side.is_new(sequence, payload, fin=TcpFlag.FIN in flags)
             if not is_new:
                 side.retransmitted += 1
                 if payload:
