@@ -49,7 +49,7 @@ def forget_outer(row: Row) -> None:
 
 @inlined
 def ipv4(data: Octets, at: int, end: int, wire_end: int, row: Row) -> Ip:
-    """Read an IPv4 header. Options are stepped over: none of them changes where the packet goes on a path that still works today."""
+    """Read an IPv4 header. Options are stepped over, since none leads elsewhere on today's paths, and so is an authentication header."""
     if end - at < 20:
         return CUT_IP_HEADER, 0, at, end, wire_end
     first = read_8(data, at)
@@ -78,8 +78,13 @@ def ipv4(data: Octets, at: int, end: int, wire_end: int, row: Row) -> Ip:
     row.src_lo, row.dst_lo = source | MAPPED, destination | MAPPED
     row.fragment_id, row.fragment_offset = identification, (fragment & 0x1FFF) * 8
     row.layers, row.protocol, row.ttl = layers, protocol, ttl
-    ip_end = at + total
-    return OK, protocol, at + header, min(end, ip_end), min(wire_end, ip_end)
+    end, wire_end, at = min(end, at + total), min(wire_end, at + total), at + header
+    if protocol == AUTHENTICATION and not fragment & 0x1FFF and end - at >= 8:
+        beyond = at + (read_8(data, at + 1) + 2) * 4
+        if beyond <= end:
+            row.protocol = protocol = read_8(data, at)
+            at = beyond
+    return OK, protocol, at, end, wire_end
 
 
 @inlined

@@ -48,9 +48,12 @@ def highest_edge(data: Octets, at: int, end: int) -> int:
 
 
 @inlined
-def tcp_options(data: Octets, at: int, end: int, row: Row) -> None:
-    """Note the options that state tracking needs; the first that is malformed or cut ends the list, as in Linux."""
-    if end - at == 12 and read_32(data, at) == PADDED_TIMESTAMP:
+def tcp_options(data: Octets, at: int, end: int, header_end: int, row: Row) -> None:
+    """Note the options that state tracking needs; the first that is malformed ends the list, as in Linux.
+
+    The snaplen may cut the list at ``end``, before the header does: long ones end in SACK blocks, of which those that are there are used.
+    """
+    if header_end - at == 12 and end >= header_end and read_32(data, at) == PADDED_TIMESTAMP:
         row.tcp_options = FLAG_TIMESTAMP
         return
     found = 0
@@ -62,18 +65,19 @@ def tcp_options(data: Octets, at: int, end: int, row: Row) -> None:
         if kind == 0 or end - at < 2:
             break
         length = read_8(data, at + 1)
-        if length < 2 or length > end - at:
+        if length < 2 or length > header_end - at:
             break
-        if kind == OPTION_MSS and length == 4:
+        have = min(length, end - at)
+        if kind == OPTION_MSS and length == 4 and have == 4:
             row.mss = read_16(data, at + 2)
             found |= FLAG_MSS
-        elif kind == OPTION_WINDOW_SCALE and length == 3:
+        elif kind == OPTION_WINDOW_SCALE and length == 3 and have == 3:
             row.window_scale = min(read_8(data, at + 2), LARGEST_WINDOW_SCALE)
             found |= FLAG_WINDOW_SCALE
         elif kind == OPTION_SACK_PERMITTED and length == 2:
             found |= FLAG_SACK_PERMITTED
-        elif kind == OPTION_SACK and length >= 10:
-            row.sack_edge = highest_edge(data, at + 2, at + length)
+        elif kind == OPTION_SACK and have >= 10:
+            row.sack_edge = highest_edge(data, at + 2, at + have)
             found |= FLAG_SACK
         elif kind == OPTION_TIMESTAMP and length == 10:
             found |= FLAG_TIMESTAMP
@@ -105,7 +109,7 @@ def tcp(data: Octets, at: int, end: int, length: int, row: Row) -> int:
     row.layers |= LAYER_TRANSPORT
     split(length, header, row)
     if header > TCP_HEADER and have > TCP_HEADER:
-        tcp_options(data, at + TCP_HEADER, min(end, at + header), row)
+        tcp_options(data, at + TCP_HEADER, min(end, at + header), at + header, row)
     if header <= length:
         return OK
     return CUT_TRANSPORT_HEADER if row.layers & LAYER_MORE else BAD_TCP_OFFSET

@@ -1,4 +1,4 @@
-"""What a packet carries when it is a tunnel: GRE, IP in IP, Ethernet in IP, VXLAN, Geneve, GTP-U and MPLS.
+"""What a packet carries when it is a tunnel: GRE, IP in IP, Ethernet in IP, VXLAN, Geneve, GTP-U, L2TP and MPLS.
 
 A UDP tunnel is known by its destination port (the source port is drawn for load sharing) and by the fixed bits of its header, so that a
 stray packet to such a port is no tunnel. ``inside`` returns the kind of what is carried, as ``shims`` does: ``NOT_IP`` for what is no
@@ -20,6 +20,7 @@ GRE_CHECKSUM, GRE_ROUTING, GRE_KEY, GRE_SEQUENCE, GRE_ACKNOWLEDGEMENT = 0x8000, 
 ERSPAN_2, ERSPAN_3, WCCP = 0x88BE, 0x22EB, 0x883E
 ERSPAN_2_HEADER, ERSPAN_3_HEADER, ERSPAN_3_PLATFORM = 8, 12, 8
 VXLAN_PORT, GENEVE_PORT, GTP_PORT, MPLS_PORT = 4789, 6081, 2152, 6635  # RFC 7348, RFC 8926, 3GPP TS 29.281, RFC 7510
+L2TP_PORT, L2TP_CONTROL, L2TP_LENGTH, L2TP_SEQUENCE, L2TP_OFFSET = 1701, 0x8000, 0x4000, 0x0800, 0x0200
 VXLAN_HAS_NETWORK = 0x08
 GTP_VERSION_1, GTP_USER_DATA = 0x30, 0xFF
 GTP_EXTENSIONS = 4  # followed at most
@@ -78,10 +79,28 @@ def gtp(data: Octets, at: int, end: int) -> tuple[int, int]:
 
 
 @inlined
+def l2tp(data: Octets, at: int, end: int) -> tuple[int, int]:
+    """Step over the header of an L2TP version 2 data message (RFC 2661 section 3.1); control messages carry no packet."""
+    if end - at < 6:
+        return CUT_TUNNEL, at
+    flags = read_16(data, at)
+    if flags & L2TP_CONTROL or flags & 0x0F != 2:
+        return NOT_IP, at
+    at += 6 + (2 if flags & L2TP_LENGTH else 0) + (4 if flags & L2TP_SEQUENCE else 0)
+    if flags & L2TP_OFFSET:
+        if end - at < 2:
+            return CUT_TUNNEL, at
+        at += 2 + read_16(data, at)
+    return PPP, at
+
+
+@inlined
 def over_udp(data: Octets, at: int, end: int, port: int) -> tuple[int, int]:
     """Step over a UDP tunnel's header, by destination port."""
     if port == GTP_PORT:
         return gtp(data, at, end)
+    if port == L2TP_PORT:
+        return l2tp(data, at, end)
     if port == MPLS_PORT:
         return MPLS, at
     if end - at < 8:
@@ -96,7 +115,7 @@ def over_udp(data: Octets, at: int, end: int, port: int) -> tuple[int, int]:
 def inside(data: Octets, at: int, end: int, protocol: int, row: Row) -> tuple[int, int]:
     """Return the kind of what the packet whose transport begins at ``at`` carries, and where that begins."""
     if protocol == UDP:
-        if row.dport in (VXLAN_PORT, GENEVE_PORT, GTP_PORT, MPLS_PORT):
+        if row.dport in (VXLAN_PORT, GENEVE_PORT, GTP_PORT, MPLS_PORT, L2TP_PORT):
             return over_udp(data, at + 8, end, row.dport)
         return NOT_IP, at
     if protocol == GRE:

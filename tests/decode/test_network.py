@@ -108,8 +108,9 @@ def test_extension_headers_are_stepped_over(kind: int) -> None:
     assert (row["status"], row["protocol"], row["sport"], row["payload_len"]) == (DecodeStatus.OK, 17, 1000, 10)
 
 
-def test_an_authentication_header_is_stepped_over_in_ipv6() -> None:
-    row = decode_one(ipv6(b"\x11\x04" + bytes(22) + UDP, following=51), link_type=101)
+@pytest.mark.parametrize("packet", [ipv4(b"\x11\x04" + bytes(22) + UDP, protocol=51), ipv6(b"\x11\x04" + bytes(22) + UDP, following=51)])
+def test_an_authentication_header_is_stepped_over(packet: bytes) -> None:
+    row = decode_one(packet, link_type=101)
     assert (row["status"], row["protocol"], row["sport"]) == (DecodeStatus.OK, 17, 1000)
 
 

@@ -37,6 +37,13 @@ def test_the_highest_sack_edge_is_the_furthest_in_sequence_space(edges: tuple[in
     assert (row["tcp_options"], row["sack_edge"]) == (TcpOption.SACK, highest)
 
 
+@pytest.mark.parametrize(("missing", "found"), [(0, 90), (4, 50), (8, 50), (9, None), (16, None)])
+def test_a_snaplen_within_sack_blocks_leaves_the_whole_ones(missing: int, found: int | None) -> None:
+    whole = ipv4(tcp(flags=0x10, options=sack(1, 50, 60, 90)), protocol=6)
+    row = decode_one(whole[: len(whole) - missing], link_type=101, wire_len=len(whole))
+    assert (row["tcp_options"], row["sack_edge"]) == ((TcpOption.SACK, found) if found else (0, 0))
+
+
 def test_a_window_scale_above_14_is_taken_as_14() -> None:
     assert tcp_row(options=b"\x03\x03\xff\x00")["window_scale"] == 14
 

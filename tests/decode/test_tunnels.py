@@ -49,6 +49,8 @@ CARRIERS = {
     "Geneve without Ethernet": over_udp(6081, b"\x00\x00\x08\x00" + bytes(4) + SYN),
     "GTP-U": over_udp(2152, b"\x30\xff" + bytes(6) + SYN),
     "GTP-U with an extension": over_udp(2152, b"\x34\xff" + bytes(6) + bytes(3) + b"\x85" + b"\x01\x00\x00\x00" + SYN6),
+    "L2TP": over_udp(1701, b"\x00\x02" + bytes(4) + b"\xff\x03\x00\x21" + SYN),
+    "L2TP with all options": over_udp(1701, b"\x4a\x02" + bytes(2) + bytes(4) + bytes(4) + b"\x00\x03" + bytes(3) + b"\x00\x57" + SYN6),
     "MPLS in UDP": over_udp(6635, b"\x00\x01\x01\x40" + SYN),
     "IP in IP in GRE": ipv4(gre(0, 0x0800, ipv4(SYN, protocol=4)), protocol=47),
 }
@@ -81,6 +83,7 @@ def test_the_outermost_header_is_taken_by_default(packet: bytes) -> None:
         pytest.param(over_udp(4789, VXLAN + ethernet(0x0806, bytes(28))), id="ARP in VXLAN"),
         pytest.param(over_udp(6081, b"\x40" + bytes(7) + SYN), id="Geneve port, another version"),
         pytest.param(over_udp(2152, b"\x30\x01" + bytes(6)), id="GTP-U echo"),
+        pytest.param(over_udp(1701, b"\xc8\x02" + bytes(10)), id="L2TP control"),
         pytest.param(over_udp(2152, b"\x50\xff" + bytes(6) + SYN), id="GTP port, another version"),
         pytest.param(ipv4(gre(0, 0, b""), protocol=47), id="GRE keepalive"),
         pytest.param(ipv4(gre(0x4000, 0x0800, SYN), protocol=47), id="GRE with source routes"),
@@ -103,6 +106,7 @@ def test_the_carrier_stays_the_innermost_header_of_what_carries_no_ip(packet: by
         pytest.param(ipv4(gre(0, 0x0800, SYN), protocol=47), 23, DecodeStatus.CUT_TUNNEL_HEADER, id="within GRE"),
         pytest.param(ipv4(gre(0x2000, 0x0800, bytes(4) + SYN), protocol=47), 26, DecodeStatus.CUT_IP_HEADER, id="within the key of GRE"),
         pytest.param(ipv4(gre(0x1000, 0x22EB, bytes(16) + FRAME), protocol=47), 34, DecodeStatus.CUT_TUNNEL_HEADER, id="within ERSPAN"),
+        pytest.param(over_udp(1701, b"\x02\x02" + bytes(6) + SYN), 34, DecodeStatus.CUT_TUNNEL_HEADER, id="within L2TP"),
         pytest.param(
             over_udp(2152, b"\x34\xff" + bytes(6) + bytes(3) + b"\x85" + SYN), 40, DecodeStatus.CUT_TUNNEL_HEADER, id="within GTP-U"
         ),
