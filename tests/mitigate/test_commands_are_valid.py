@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from netwatch.mitigate.playbook import Playbook, recommend
-from netwatch.model.incident import Recommendation
+from netwatch.model.incident import Mode, Recommendation
 from netwatch.rulebook import find, load, names, rules_folder
 from tests.mitigate.site import Site
 from tests.mitigate.test_playbook import DNS, SERVICES, SMTP, SMTP6, incident
@@ -76,3 +76,18 @@ def test_idle_entries_of_the_blamed_prefix_leave_and_all_others_stay(site: Site)
     for line in one.changes:
         site.on("firewall", "sh", "-c", line)
     assert sorted(line.split()[4] for line in site.entries("-p", "tcp")) == ["src=192.0.2.8", "src=192.0.3.7"]
+
+
+def test_unanswered_questions_leave_and_answered_ones_stay(site: Site) -> None:
+    for port, status, left_s in ((1, "UNSET", 20), (2, "UNSET", 30), (3, "SEEN_REPLY", 20)):
+        words = f"-I -p udp -s 192.0.2.7 -d 203.0.113.53 --sport {port} --dport 53 -u {status} -t {left_s}"
+        site.on("firewall", "conntrack", *words.split())
+    found = recommend(incident(Mode.UDP_STATE_FLOOD, service=DNS), [evict_unanswered()], services=SERVICES, never_block=())
+    assert found is not None
+    for line in found.changes:
+        site.on("firewall", "sh", "-c", line)
+    assert sorted(line.split()[5] for line in site.entries("-p", "udp")) == ["sport=2", "sport=3"]
+
+
+def evict_unanswered() -> Playbook:
+    return load(Playbook, find("playbooks", "evict-unanswered"))

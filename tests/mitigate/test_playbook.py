@@ -96,7 +96,7 @@ def test_a_prefix_of_the_other_family_is_not_evicted_from_a_service() -> None:
     lines = changes("evict-idle", incident(Mode.ESTABLISHED_CREEP, prefixes=("192.0.2.0/24", "2001:db8:bad::/48")))
     assert len(lines) == 1
     assert "-f ipv4 -p tcp -s 192.0.2.0/24 -d 203.0.113.25" in lines[0]
-    assert "'$3 <= 431990 { $1 = \"-D\"; print }'" in lines[0]
+    assert "'$3 <= 431995 { $1 = \"-D\"; print }'" in lines[0]
 
 
 @pytest.mark.parametrize("spared", ["192.0.2.0/24", "192.0.2.17", "192.0.0.0/16"])
@@ -143,7 +143,7 @@ def test_the_session_table_tries_what_would_be_done() -> None:
     assert limited.never_block == ("198.51.100.0/24",)
     evicted = admission(playbook("evict-idle"), one, services=SERVICES, never_block=())
     assert evicted is not None
-    assert evicted.evict == Eviction(states=("ESTABLISHED",), min_idle_s=10.0, prefixes=("192.0.2.0/24",), services=(SMTP,), repeat_s=5.0)
+    assert evicted.evict == Eviction(states=("ESTABLISHED",), min_idle_s=5.0, prefixes=("192.0.2.0/24",), services=(SMTP,), repeat_s=1.0)
 
 
 @pytest.mark.parametrize(
