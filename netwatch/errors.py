@@ -6,7 +6,8 @@
     ├── UsageError               the command line asks for something that does not exist (exit 2)
     ├── ConfigError              a TOML file has a wrong key, type or value
     ├── CaptureError             a capture cannot be opened, is not a capture, or is refused
-    └── ReportError              an output cannot be written
+    ├── ReportError              an output cannot be written
+    └── StoreError               the journal cannot be opened or written, or another netwatch holds it: no change is made then
 
 Errors of single records (a cut packet, a bad length) are no exceptions: they are counted by reason and the stream goes on.
 Foreign exceptions are turned into these at the edge where they arise, with ``raise ... from error``.
@@ -31,3 +32,7 @@ class CaptureError(NetwatchError):
 
 class ReportError(NetwatchError):
     """An output file cannot be written."""
+
+
+class StoreError(NetwatchError):
+    """The journal cannot be opened or written, or another netwatch works with it; without a journalled intent no change is made."""
