@@ -98,7 +98,7 @@ def wireless(data: Octets, at: int, end: int) -> tuple[int, int]:
 
 
 @inlined
-def with_direction(at: int, end: int, came: bool, row: Row) -> tuple[int, int]:
+def with_direction(at: int, came: bool, row: Row) -> tuple[int, int]:
     """PPP behind one byte that says which way the frame went."""
     if row.direction == UNKNOWN_DIRECTION:
         row.direction = INGRESS if came else EGRESS
@@ -149,7 +149,7 @@ def link_layer(data: Octets, at: int, end: int, link_type: int, row: Row) -> tup
         is_cisco = link_type == LINK_CISCO_HDLC or read_8(data, at) in CISCO_HDLC_ADDRESSES
         return (kind_of(read_16(data, at + 2)), at + 4) if is_cisco else (PPP, at)
     if link_type in (LINK_PPP_PPPD, LINK_PPP_WITH_DIRECTION):
-        return with_direction(at, end, read_8(data, at) == 0, row)
+        return with_direction(at, read_8(data, at) == 0, row)
     if link_type == LINK_RADIOTAP:
         return wireless(data, at + read_8(data, at + 2) + (read_8(data, at + 3) << 8), end)
     if link_type == LINK_APPLE_IP_OVER_1394:
