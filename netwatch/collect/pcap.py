@@ -77,7 +77,7 @@ class PcapWalker(Walker):
         self.link_types.append(link_type_name(header.link_type))
         self._big = header.order == "big"
         self._unit_ns = NS_PER_S // header.units_per_s
-        self._swapped_lengths = header.swapped_lengths
+        self._swapped_lengths = int(header.swapped_lengths)
         self._link_type = registered_number(header.link_type)
 
     def walk(self, data: Bytes, at: int, frames: Rows) -> Step:

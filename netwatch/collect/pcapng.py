@@ -194,7 +194,8 @@ class PcapngWalker(Walker):
     def look_ahead(self, head: bytes) -> None:
         """Take the first time among the packets in ``head`` for those before it that have none; else they would lie in 1970."""
         scout = PcapngWalker([], {})
-        scout.walk(np.frombuffer(head, np.uint8), 0, np.empty(len(head) // MIN_BLOCK_BYTES + 1, FRAME))
+        writable = np.array(memoryview(head))  # as all blocks are: for read-only arrays the kernel would be compiled once more
+        scout.walk(writable, 0, np.empty(len(head) // MIN_BLOCK_BYTES + 1, FRAME))
         self.counters[Counter.NEWEST_NS] = scout.counters[Counter.FIRST_SEEN_NS]
 
     def walk(self, data: Bytes, at: int, frames: Rows) -> Step:

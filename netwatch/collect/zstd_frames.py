@@ -48,20 +48,23 @@ class FrameTracker:
         return self._part is Part.MAGIC and not self._held and not self._skip
 
     def accept(self, piece: bytes) -> int:
-        """Follow ``piece`` to the end of the header or content it begins with; return how many bytes that is, none if it is garbage."""
-        if self._skip:
-            passed = min(self._skip, len(piece))
-            self._skip -= passed
-            return passed
-        taken = piece[: self._wanted - len(self._held)]
-        if self._part is Part.MAGIC and not _may_be_magic(self._held + taken):
-            self.is_garbage = True
-            return 0
-        self._held += taken
-        if len(self._held) == self._wanted:
-            whole, self._held = self._held, b""
-            self._follow(whole)
-        return len(taken)
+        """Follow ``piece`` to the end of the next content, or to garbage; return how many bytes that is."""
+        at = 0
+        while at < len(piece):
+            if self._skip:
+                passed = min(self._skip, len(piece) - at)
+                self._skip -= passed
+                return at + passed
+            taken = piece[at : at + self._wanted - len(self._held)]
+            if self._part is Part.MAGIC and not _may_be_magic(self._held + taken):
+                self.is_garbage = True
+                return at
+            at += len(taken)
+            self._held += taken
+            if len(self._held) == self._wanted:
+                header, self._held = self._held, b""
+                self._follow(header)
+        return at
 
     def _expect(self, part: Part, size: int | None = None) -> None:
         self._part, self._wanted = part, SIZE[part] if size is None else size
