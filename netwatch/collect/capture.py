@@ -104,6 +104,7 @@ class Capture:
             yield from iter(self._next_block, None)
         finally:
             self.close()
+            self._rest = np.empty(0, np.uint8)
 
     def _next_block(self) -> FrameBlock | None:
         while not self._finished:
