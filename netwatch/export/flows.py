@@ -213,11 +213,11 @@ def opened(output: str) -> Iterator[BinaryIO]:
         raise ReportError(f"{output}: flow records cannot be written: {error.strerror or error}; give --output a place that can") from error
 
 
-def write_flows(records: Iterable[Rows], output: str, form: FlowFormat) -> int:
+def write_flows(records: Iterable[Rows], output: str, form: FlowFormat | str) -> int:
     """Write records (``FLOW``, in parts of any size) to a file, or to standard output if ``output`` is ``-``; return how many."""
     written = 0
     with opened(output) as file:
-        match form:
+        match FlowFormat(form):
             case FlowFormat.CSV:
                 writer: TableWriter = CsvWriter(file)
             case FlowFormat.JSON:
