@@ -9,8 +9,7 @@ is mirrored one way looks the same for ever.
 What looks alike and is not: a server that is down gets SYNs, but nobody sends it data; in a flood there are no sessions that go on.
 """
 
-from collections import deque
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
@@ -23,38 +22,41 @@ from netwatch.model.session import FirewallProfile
 from netwatch.model.window import ServiceWindow, Window
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class AsymmetricRoutingSettings(DetectorSettings, frozen=True):
     """Thresholds of ``rules/detectors/asymmetric-routing.toml``."""
 
-    min_one_sided: Count = 8  # new sessions that go on without an answer, in the last windows
-    min_one_sided_share: Share = 0.15  # of the new sessions in the last windows …
+    memory_s: Positive = 2.5  # after which what was recent counts half
+    min_one_sided: Positive = 8.0  # recent new sessions that go on without an answer
+    min_one_sided_share: Share = 0.15  # of the recent new sessions …
     times_usual: Annotated[float, msgspec.Meta(gt=1)] = 3.0  # … and so many times the usual share
     hurting_share: Share = 0.25  # of the new sessions: more is harm, since a firewall refuses what is invalid
-    warm_flows: Count = 50  # before a share is called usual
-
-
-class _Sides(NamedTuple):
-    """One window's new sessions, and the packets of theirs that no session explains."""
-
-    start_s: float
-    one_sided: int
-    two_sided: int
-    strangers: int
-    duration_s: float
+    warm_flows: Annotated[int, msgspec.Meta(ge=1)] = 50  # before a share is called usual
 
 
 class _Paths:
-    RECENT_WINDOWS = 5
+    """One service: its recent new sessions, which fade, and what is usual."""
 
     def __init__(self) -> None:
-        self.recent: deque[_Sides] = deque(maxlen=self.RECENT_WINDOWS)
-        self.usual = Level()  # share of one-sided sessions
-        self.strangers = Level()  # per second
+        self.one_sided = 0.0
+        self.two_sided = 0.0
+        self.strangers = 0.0  # packets that no session explains
+        self.since_s = 0.0  # the first of the recent one-sided sessions
+        self.told = False
         self.flows = 0
-        self.onset_s: float | None = None
+        self.usual_one_sided = 0
+        self.usual_strangers = Level()  # per second
+
+    @property
+    def share(self) -> float:
+        flows = self.one_sided + self.two_sided
+        return self.one_sided / flows if flows else 0.0
+
+    @property
+    def usual_share(self) -> float:
+        return self.usual_one_sided / self.flows if self.flows else 0.0
 
 
 class AsymmetricRouting:
@@ -65,64 +67,60 @@ class AsymmetricRouting:
         self._services: Subjects[_Paths] = Subjects(_Paths)
 
     def judge(self, window: Window) -> list[Finding]:
-        return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
+        keep = 0.5 ** (window.duration_s / self._settings.memory_s)
+        found = []
+        for service in window.services:
+            if service.two_sided_flows or service.one_sided_flows:
+                paths = self._services.touch(service.service.label)
+                self._follow(paths, window, service, keep)
+                if self._has_stepped(paths):
+                    found.append(self._finding(paths, window, service))
+                else:
+                    self._learn(paths, window, service)
+        return found
 
-    def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
-        label = service.service.label
-        paths = self._services.get(label)
-        if paths is None:
-            if service.one_sided_flows + service.two_sided_flows == 0:
-                return None
-            paths = self._services.touch(label)
-        strangers = service.invalid + service.picked_up
-        now = _Sides(window.start_s, service.one_sided_flows, service.two_sided_flows, strangers, window.duration_s)
-        paths.recent.append(now)
-        one_sided = sum(sides.one_sided for sides in paths.recent)
-        flows = one_sided + sum(sides.two_sided for sides in paths.recent)
-        share = one_sided / flows if flows else 0.0
-        if not self._has_stepped(paths, one_sided, share):
-            self._learn(paths, now, share)
-            return None
-        if paths.onset_s is None:
-            paths.onset_s = next(sides.start_s for sides in paths.recent if sides.one_sided)
-        evidence = self._evidence(paths, one_sided, flows)
+    def _follow(self, paths: _Paths, window: Window, service: ServiceWindow, keep: float) -> None:
+        if paths.one_sided < 0.5 and not paths.told:
+            paths.since_s = window.start_s
+        paths.one_sided = paths.one_sided * keep + service.one_sided_flows
+        paths.two_sided = paths.two_sided * keep + service.two_sided_flows
+        paths.strangers = paths.strangers * keep + service.invalid + service.picked_up
+
+    def _has_stepped(self, paths: _Paths) -> bool:
+        rules = self._settings
+        if paths.one_sided < rules.min_one_sided or paths.flows < rules.warm_flows:
+            return False
+        return paths.share >= max(rules.min_one_sided_share, rules.times_usual * paths.usual_share)
+
+    def _learn(self, paths: _Paths, window: Window, service: ServiceWindow) -> None:
+        """Learn what is usual, but not from what already looks like a step: half of the way there is enough to be careful."""
+        paths.told = False
+        suspicious = max(0.5 * self._settings.min_one_sided_share, 2.0 * paths.usual_share)
+        if paths.flows >= self._settings.warm_flows and paths.share >= suspicious:
+            return
+        paths.flows += service.one_sided_flows + service.two_sided_flows
+        paths.usual_one_sided += service.one_sided_flows
+        paths.usual_strangers.learn((service.invalid + service.picked_up) / window.duration_s)
+
+    def _finding(self, paths: _Paths, window: Window, service: ServiceWindow) -> Finding:
+        paths.told = True
+        evidence = self._evidence(paths)
         return Finding(
             mode=self.mode,
-            service=label,
-            severity=facts.severity(evidence, hurts=share >= self._settings.hurting_share),
+            service=service.service.label,
+            severity=facts.severity(evidence, hurts=paths.share >= self._settings.hurting_share),
             at_s=window.end_s,
-            onset_s=paths.onset_s,
+            onset_s=paths.since_s,
             evidence=evidence,
         )
 
-    def _has_stepped(self, paths: _Paths, one_sided: int, share: float) -> bool:
-        rules = self._settings
-        if paths.flows < rules.warm_flows or one_sided < rules.min_one_sided:
-            return False
-        return share >= max(rules.min_one_sided_share, rules.times_usual * paths.usual.value)
-
-    def _learn(self, paths: _Paths, now: _Sides, share: float) -> None:
-        """Learn what is usual, but not from windows that already look like a step: half of the way there is enough to be careful."""
-        paths.onset_s = None
-        if paths.flows >= self._settings.warm_flows and share >= max(0.5 * self._settings.min_one_sided_share, 2.0 * paths.usual.value):
-            return
-        flows = now.one_sided + now.two_sided
-        paths.flows += flows
-        paths.strangers.learn(now.strangers / now.duration_s)
-        if flows:
-            paths.usual.learn(now.one_sided / flows)
-
-    @staticmethod
-    def _evidence(paths: _Paths, one_sided: int, flows: int) -> tuple[Evidence, ...]:
-        span_s = sum(sides.duration_s for sides in paths.recent)
-        share = one_sided / max(flows, 1)
-        text = (
-            f"{facts.percent(share)} of {facts.number(flows)} new sessions in {facts.duration(span_s)} go on without an answer, "
-            f"normally {facts.percent(paths.usual.value)}"
-        )
-        found = [facts.traffic("one_sided_share", share, text)]
-        per_s = sum(sides.strangers for sides in paths.recent) / max(span_s, 1e-9)
-        if per_s > 2.0 * paths.strangers.value + 1.0:
-            text = f"{facts.number(per_s)} packets/s are invalid or picked up mid-stream, normally {facts.number(paths.strangers.value)}"
+    def _evidence(self, paths: _Paths) -> tuple[Evidence, ...]:
+        text = f"{facts.percent(paths.share)} of the new sessions go on without an answer, normally {facts.percent(paths.usual_share)}"
+        found = [facts.traffic("one_sided_share", paths.share, text)]
+        # Fading sums of a steady rate come to rate / (1 - 0.5 ** (1 / memory)) at one window a second.
+        per_s = paths.strangers * (1.0 - 0.5 ** (1.0 / self._settings.memory_s))
+        usual_per_s = paths.usual_strangers.value
+        if per_s > 2.0 * usual_per_s + 1.0:
+            text = f"{facts.number(per_s)} packets/s are invalid or picked up mid-stream, normally {facts.number(usual_per_s)}"
             found.append(facts.state("strangers_per_s", per_s, text))
         return tuple(found)

@@ -15,7 +15,7 @@ from netwatch.detect.subjects import Subjects
 from netwatch.model.incident import Evidence, Finding, Mode
 from netwatch.model.session import FirewallProfile
 from netwatch.model.tracked import GAP_BIN_EDGES_S
-from netwatch.model.window import ServiceWindow, Window
+from netwatch.model.window import NO_GAPS, ServiceWindow, Window
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -76,12 +76,13 @@ class IdleTimeoutBlackhole:
         return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
 
     def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
+        woken = service.resume_answered != NO_GAPS or service.resume_unanswered != NO_GAPS
+        if not woken and not len(self._services):
+            return None
         label = service.service.label
-        gaps = self._services.get(label)
+        gaps = self._services.touch(label) if woken else self._services.get(label)
         if gaps is None:
-            if not any(service.resume_answered) and not any(service.resume_unanswered):
-                return None
-            gaps = self._services.touch(label)
+            return None
         gaps.add(window, service, self._settings.half_life_s)
         if window.end_s - gaps.last_lost_s > self._settings.hold_s or gaps.first_lost_s is None:
             return None

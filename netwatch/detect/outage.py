@@ -37,6 +37,11 @@ class Outage:
     def healthy(self) -> bool:
         return self.windows == 0
 
+    @property
+    def forgettable(self) -> bool:
+        """Nothing is missing, and nothing was learned that a window would not bring again."""
+        return self.windows == 0 and self._missing.missing == 0.0 and not self._answers.learned
+
     def update(self, window: Window, service: ServiceWindow) -> bool:
         """Take in a window; does the service lack so many handshakes that its health is down?"""
         udp = service.service.protocol == "udp"
@@ -66,6 +71,12 @@ class Outage:
         if window.firewall.packets:
             return self.normal.level >= NEVER_ALONE_PER_S
         return service.normal_packets.level * (window.end_s - self.since_s) >= MISSED_PACKETS
+
+
+def is_served(window: Window, service: ServiceWindow) -> bool:
+    """Are there about as many handshakes as normal, so that nothing needs to be remembered? UDP services always need a memory."""
+    expected = MissingHandshakes.EXPECTED_SHARE * service.normal_completed.level * window.duration_s
+    return service.service.protocol == "tcp" and service.handshakes_completed >= expected
 
 
 def answered(service: ServiceWindow) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from netwatch.detect import attribution, facts, harm
 from netwatch.detect.detector import DetectorSettings
 from netwatch.detect.level import Level
-from netwatch.detect.outage import Outage
+from netwatch.detect.outage import Outage, is_served
 from netwatch.detect.subjects import Subjects
 from netwatch.model.incident import Evidence, Finding, Mode
 from netwatch.model.session import FirewallProfile
@@ -71,11 +71,16 @@ class RetryStorm:
         return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
 
     def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
-        if service.service.protocol != "tcp":
-            return None
-        after = self._services.touch(service.service.label)
+        label = service.service.label
+        after = self._services.get(label)
+        if after is None:
+            if service.warming or is_served(window, service) or service.service.protocol != "tcp":
+                return None
+            after = self._services.touch(label)
         after.follow(window, service, self._settings.min_outage_s)
         if after.down or window.start_s - after.ended_s > self._settings.watch_s:
+            if after.outage.forgettable:
+                self._services.forget(label)
             return None
         if not self._is_storm(after, window, service):
             after.storm_since_s = None
@@ -85,7 +90,7 @@ class RetryStorm:
         evidence = self._evidence(after, window, service)
         return Finding(
             mode=self.mode,
-            service=service.service.label,
+            service=label,
             severity=facts.severity(evidence, hurts=self._hurts(window, service)),
             at_s=window.end_s,
             onset_s=after.storm_since_s,

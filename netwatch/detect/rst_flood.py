@@ -57,12 +57,12 @@ class RstFlood:
 
     def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
         rules = self._settings
-        label = service.service.label
         resets = service.resets_in + service.resets_out
         if resets < rules.min_resets_per_s * window.duration_s:
-            if (quiet := self._floods.get(label)) is not None:
+            if len(self._floods) and (quiet := self._floods.get(service.service.label)) is not None:
                 quiet.killing = 0
             return None
+        label = service.service.label
         flood = self._floods.touch(label)
         if window.start_s - flood.last_s > self.REMEMBER_S:
             flood.onset_s, flood.normal, flood.warming, flood.aimed = window.start_s, service.normal_resets, service.warming, 0

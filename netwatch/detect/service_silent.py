@@ -11,7 +11,7 @@ import msgspec
 
 from netwatch.detect import facts
 from netwatch.detect.detector import DetectorSettings
-from netwatch.detect.outage import Outage, answered
+from netwatch.detect.outage import Outage, answered, is_served
 from netwatch.detect.subjects import Subjects
 from netwatch.model.incident import Evidence, Finding, Mode
 from netwatch.model.session import FirewallProfile
@@ -51,15 +51,22 @@ class ServiceSilent:
         return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
 
     def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
-        silence = self._services.touch(service.service.label)
+        label = service.service.label
+        silence = self._services.get(label)
+        if silence is None:
+            if is_served(window, service) and not service.warming:
+                return None
+            silence = self._services.touch(label)
         down = silence.outage.update(window, service) and silence.outage.windows >= self._settings.windows
         if not down and not self._is_asked_in_vain(silence, window, service):
+            if silence.outage.forgettable and not silence.vain_windows:
+                self._services.forget(label)
             return None
         normal = f"normally {facts.number(silence.outage.normal.level)}" if down else "no normal known yet"
         evidence = (self._health(window, service, normal), self._asked(window, service))
         return Finding(
             mode=self.mode,
-            service=service.service.label,
+            service=label,
             severity=facts.severity(evidence, hurts=True),
             at_s=window.end_s,
             onset_s=silence.outage.since_s if down else silence.vain_since_s,

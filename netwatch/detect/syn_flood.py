@@ -34,6 +34,7 @@ class SynFloodSettings(DetectorSettings, frozen=True):
     max_repeated_share: Share = 0.4  # SYNs that repeat an earlier one: more is a crowd waiting for a server
     outage_known_share: Share = 0.6  # sources that completed sessions before, while nothing completes: its own clients, waiting
     cusum_drift: Share = 0.35
+    min_strength: Share = 0.5  # of the least rate called a flood, in the window itself
     cusum_alarm: Positive = 1.05
     cusum_ceiling: Positive = 4.0  # so that the end of a flood is seen within seconds
 
@@ -63,13 +64,14 @@ class SynFlood:
         return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
 
     def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
-        if service.service.protocol != "tcp":
+        unfinished = service.syn - service.syn_retransmitted - service.handshakes_completed
+        calm = unfinished < self._settings.cusum_drift * self._settings.min_unfinished_per_s * window.duration_s
+        if (calm and not len(self._floods)) or service.service.protocol != "tcp":
             return None
         label = service.service.label
-        asked_per_s = (service.syn - service.syn_retransmitted) / window.duration_s
         flood = self._floods.get(label)
         if flood is None:
-            if asked_per_s < self._settings.cusum_drift * self._settings.min_unfinished_per_s:
+            if calm:
                 return None
             flood = self._floods.touch(label)
         if flood.sum == 0.0:
@@ -85,12 +87,13 @@ class SynFlood:
         # Where health is down already, little more than nothing is enough to be its cause.
         needed_per_s = max(self._settings.min_unfinished_per_s, 0.0 if down else self._settings.harmful_share * filling_per_s)
         strength = excess_per_s / needed_per_s
-        flood.sum = min(max(0.0, flood.sum + strength - self._settings.cusum_drift), self._settings.cusum_ceiling)
+        gain = (strength - self._settings.cusum_drift) * window.duration_s
+        flood.sum = min(max(0.0, flood.sum + gain), self._settings.cusum_ceiling)
         if flood.sum == 0.0:
             if flood.missing.missing == 0.0:
                 self._floods.forget(label)
             return None
-        if flood.sum < self._settings.cusum_alarm or strength < self._settings.cusum_drift:
+        if flood.sum < self._settings.cusum_alarm or strength < self._settings.min_strength:
             return None
         if self._is_answered(flood, window, service) or self._is_outage(flood, service):
             return None

@@ -34,6 +34,7 @@ class UdpStateFloodSettings(DetectorSettings, frozen=True):
     crowding_share: Share = 0.4  # … with UDP holding this share of the entries …
     crowding_fill_ratio: Share = 0.6  # … of a table this full
     cusum_drift: Share = 0.35
+    min_strength: Share = 0.5  # of the least rate called a flood, in the window itself
     cusum_alarm: Positive = 1.05
     cusum_ceiling: Positive = 4.0
 
@@ -109,11 +110,12 @@ class UdpStateFlood:
             flood.level, flood.spread, flood.warming = asked.level, asked.spread, asked.warming
         filling_per_s = self._filling_per_s(window)
         strength = self._excess_per_s(flood, window, asked) / max(rules.min_unanswered_per_s, rules.harmful_share * filling_per_s)
-        flood.sum = min(max(0.0, flood.sum + strength - rules.cusum_drift), rules.cusum_ceiling)
+        gain = (strength - rules.cusum_drift) * window.duration_s
+        flood.sum = min(max(0.0, flood.sum + gain), rules.cusum_ceiling)
         if flood.sum == 0.0:
             self._floods.forget(subject)
             return None
-        if flood.sum < rules.cusum_alarm or strength < rules.cusum_drift:
+        if flood.sum < rules.cusum_alarm or strength < rules.min_strength:
             return None
         evidence = self._evidence(flood, window, asked, service)
         duration_s = window.duration_s

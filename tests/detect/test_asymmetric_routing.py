@@ -21,7 +21,7 @@ def test_a_path_that_moves_is_told_within_seconds() -> None:
     assert (found[0].service, found[0].onset_s) == (SMTP.label, T0 + 20)
     assert found[-1].severity == Severity.CRITICAL
     assert found[-1].kinds == {EvidenceKind.TRAFFIC, EvidenceKind.STATE}
-    assert evidence(found[-1])["one_sided_share"] == 0.95
+    assert 0.85 < evidence(found[-1])["one_sided_share"] < 0.95
     assert "normally 0 %" in found[-1].evidence[0].text
 
 
