@@ -15,7 +15,7 @@ from netwatch.collect.prefetch import Ahead
 from netwatch.config import ReplaySettings
 from netwatch.decode import Decoder
 from netwatch.decode.merge import merge_by_time
-from netwatch.mitigate.playbook import recommend
+from netwatch.mitigate.ladder import recommend_rung, rungs
 from netwatch.model.incident import Incident
 from netwatch.model.packet import PacketBlock, Rows
 from netwatch.model.replay import CaptureSummary, FirewallSummary, Replay
@@ -77,10 +77,10 @@ def replay_captures(captures: Sequence[Capture], settings: ReplaySettings, *, co
 
 
 def recommended(incident: Incident, pipeline: Pipeline) -> Incident:
-    """The incident with what would end it: the first playbook of its mode's ladder that applies."""
+    """The incident with what would end it: the first rung of its mode's ladder that applies."""
     settings = pipeline.settings
-    ladder = [settings.playbooks[name] for name in settings.detectors[incident.mode].ladder]
-    recommendation = recommend(incident, ladder, services=pipeline.directory.services, never_block=settings.never_block)
+    ladder = rungs(settings.detectors[incident.mode].ladder, settings.playbooks)
+    recommendation = recommend_rung(incident, ladder, services=pipeline.directory.services, never_block=settings.never_block)
     return msgspec.structs.replace(incident, recommendation=recommendation)
 
 

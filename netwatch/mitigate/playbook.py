@@ -27,6 +27,14 @@ class Need(StrEnum):
     PREFIX = "prefix"
 
 
+class Caution(StrEnum):
+    """What must not be the case while a playbook is put in force: then it would cut sessions that are alive."""
+
+    FAILOVER = "failover"  # the firewall lost its state minutes ago: live sessions must be picked up in the middle
+    OUT_OF_WINDOW = "out-of-window"  # live sessions look invalid to the firewall, as behind offloading or a WAN optimiser
+    ONE_WAY_PATHS = "one-way-paths"  # the firewall sees one direction only: it cannot finish a handshake for anybody
+
+
 class Playbook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One file of ``rules/playbooks``."""
 
@@ -39,6 +47,7 @@ class Playbook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     effect: AnyEffect
     apply: tuple[str, ...]  # templates of commands
     undo: tuple[str, ...]  # before its life is over
+    never_while: tuple[Caution, ...] = ()
 
     @property
     def modelled(self) -> bool:

@@ -1,0 +1,146 @@
+"""Did a change help? Its verdict, from health before it and after it, within the few seconds that a wrong change may stay.
+
+*Better*: whoever complained before is quiet in two windows running; where nobody complained yet (a forecast), the table has stopped to fill
+and nobody complains for the whole time of the trial. *Worse*: people's sessions, or canaries, clearly come about less than before the
+change. That is a mode of its own (``mitigation-induced``), and it must not take the whole time of the trial to see: measured on kernel
+6.18, nftables' ``synproxy … timestamp`` lets 0 of 5 connections through. What a service completed beyond its normal is no loss when it
+stops: those may have been the attacker's own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from math import sqrt
+
+import msgspec
+
+from netwatch.mitigate.health import (
+    FEWEST_WINDOWS,
+    FRESH_S,
+    SOON_S,
+    Complaint,
+    Probe,
+    Sample,
+    complaints,
+    growth_per_s,
+    windows_needed,
+)
+
+BEFORE_WINDOWS = 3
+"""Windows before a change that say how things were."""
+
+CLEARLY_WORSE_SHARE = 0.2
+"""Of the handshakes completed before: a smaller loss is not called worse."""
+
+CHANCE_SPREADS = 3.0
+"""A loss within so many standard deviations is chance."""
+
+CHANCE = 0.05
+MOST_CERTAIN = 0.95
+"""A run of failed canaries is no chance where it had at most this probability before; no canary is taken for more certain than that."""
+
+GROWTH_LEFT = 0.5
+"""Of its growth before the change: a table that grows less has stopped to fill."""
+
+
+class Outcome(StrEnum):
+    OPEN = "open"
+    BETTER = "better"
+    WORSE = "worse"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    outcome: Outcome
+    text: str = ""  # why
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """How things were when a change was made."""
+
+    at_s: float
+    complaints: frozenset[Complaint] = frozenset()
+    completed_per_s: Mapping[str, float] = {}  # by service, no more than its normal
+    spread_per_s: Mapping[str, float] = {}
+    canary_share: Mapping[str, float] = {}  # connections that came about, by service
+    growth_per_s: float = 0.0
+
+
+def baseline(at_s: float, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None) -> Baseline:
+    """How things are now, before a change; samples and probes are those of just now, the newest last."""
+    recent = samples[-BEFORE_WINDOWS:]
+    grown_per_s = growth_per_s(recent)
+    fresh = [probe for probe in probes if probe.at_s >= at_s - FRESH_S]
+    found = complaints(recent, fresh, concerned) | complaints(recent[:-1], (), concerned)
+    if _soon_full(recent, grown_per_s):
+        found |= {Complaint.FILLING}
+    completed_per_s: dict[str, float] = {}
+    spread_per_s: dict[str, float] = {}
+    for label in sorted({label for sample in recent for label in sample.services}):
+        seen = [(sample.services[label], sample.duration_s) for sample in recent if label in sample.services]
+        rate_per_s = sum(service.completed for service, _ in seen) / max(sum(duration_s for _, duration_s in seen), 1e-9)
+        completed_per_s[label] = min(rate_per_s, seen[-1][0].level_per_s)
+        spread_per_s[label] = seen[-1][0].spread_per_s
+    return Baseline(
+        at_s=at_s,
+        complaints=found,
+        completed_per_s=completed_per_s,
+        spread_per_s=spread_per_s,
+        canary_share=_shares(probes),
+        growth_per_s=grown_per_s,
+    )
+
+
+def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None, *, trial_is_over: bool) -> Verdict:
+    """The verdict on a change, from whole windows and canaries that began after it."""
+    if worse := _worse(before, samples, probes):
+        return Verdict(Outcome.WORSE, worse)
+    if rest := remaining(before, samples, probes, concerned):
+        return Verdict(Outcome.OPEN, ", ".join(sorted(rest)))
+    needed = FEWEST_WINDOWS if trial_is_over else windows_needed(samples, concerned)
+    if len(samples) < needed or remaining(before, samples[:-1], probes, concerned):
+        return Verdict(Outcome.OPEN, "too few windows since the change")
+    if Complaint.CANARY in before.complaints and not probes:
+        return Verdict(Outcome.OPEN, "no canary since the change")
+    if before.complaints:
+        return Verdict(Outcome.BETTER, f"no more: {', '.join(sorted(before.complaints))}")
+    return Verdict(Outcome.BETTER, "nobody was hurt, and nobody is") if trial_is_over else Verdict(Outcome.OPEN, "nobody is hurt so far")
+
+
+def remaining(before: Baseline, samples: Sequence[Sample], probes: Iterable[Probe], concerned: str | None) -> frozenset[Complaint]:
+    """Who complains in spite of the change. A table that fills counts if it did before: after an eviction every table fills again."""
+    found = complaints(samples, probes, concerned) - {Complaint.FILLING}
+    grown_per_s = growth_per_s(samples)
+    fills_still = Complaint.FILLING in before.complaints and grown_per_s > GROWTH_LEFT * before.growth_per_s
+    return found | {Complaint.FILLING} if fills_still and _soon_full(samples, grown_per_s) else found
+
+
+def _worse(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe]) -> str:
+    """What became clearly worse, in words; empty if nothing did."""
+    for label, rate_per_s in before.completed_per_s.items():
+        for windows in sorted({1, 2, len(samples)}):
+            looked_at = [sample for sample in samples[-windows:] if label in sample.services]
+            seconds = sum(sample.duration_s for sample in looked_at)
+            completed = sum(sample.services[label].completed for sample in looked_at)
+            expected = rate_per_s * seconds
+            chance = CHANCE_SPREADS * sqrt(expected + seconds * before.spread_per_s[label] ** 2)
+            if expected - completed > max(CLEARLY_WORSE_SHARE * expected, chance):
+                return f"{label}: {completed / seconds:.1f} handshakes/s completed, {rate_per_s:.1f}/s before the change"
+    for label, share in before.canary_share.items():
+        answers = [probe.ok for probe in probes if probe.service == label]
+        failures = len(answers) - (max((place for place, ok in enumerate(answers) if ok), default=-1) + 1)
+        if failures >= 2 and (1.0 - min(share, MOST_CERTAIN)) ** failures <= CHANCE:
+            return f"{label}: {failures} canary connections in a row failed, {share:.0%} came about before the change"
+    return ""
+
+
+def _shares(probes: Iterable[Probe]) -> dict[str, float]:
+    answers: dict[str, list[bool]] = {}
+    for probe in probes:
+        answers.setdefault(probe.service, []).append(probe.ok)
+    return {label: sum(found) / len(found) for label, found in answers.items()}
+
+
+def _soon_full(samples: Sequence[Sample], grown_per_s: float) -> bool:
+    """Within a minute at this growth, however empty it is: an attack may have begun a second ago."""
+    if grown_per_s <= 0 or not samples or not samples[-1].limit:
+        return False
+    return (samples[-1].limit - samples[-1].entries) / grown_per_s < SOON_S
