@@ -34,7 +34,7 @@ def check(incident: Incident, expected: Expected, start_s: float) -> None:
         assert any(who.kind == blamed.kind and blamed.value in (None, who.value) for who in incident.attribution), what
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.name}{'-strict' if case.run.options.strict else ''}")
+@pytest.mark.parametrize("case", list(cases()), ids=lambda case: f"{case.name}{'-strict' if case.run.options.strict else ''}")
 def test_a_replay_tells_exactly_what_happened(case: Case) -> None:
     replay = replayed(case)
     all_told = "\n".join(told(incident, case.start_s) for incident in replay.incidents)
