@@ -89,3 +89,9 @@ def inlined(helper: Kernel) -> Kernel:
     """
     compiled: Kernel = numba.njit(inline="never", forceinline=True, nogil=True, no_cfunc_wrapper=True, _nrt=False)(helper)
     return compiled
+
+
+def called(helper: Kernel) -> Kernel:
+    """Compile a helper that kernels call: for what is rare and large, so that it is not copied to every place. It must not allocate either."""
+    compiled: Kernel = numba.njit(inline="never", nogil=True, no_cfunc_wrapper=True, _nrt=False)(helper)
+    return compiled

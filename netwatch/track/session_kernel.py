@@ -1,0 +1,270 @@
+"""The session table's way of one block of packets: find the entry, ask its protocol's tracker, count.
+
+Packets are handled 32 at a time. First the slots of all of them are touched, then the entries, then they are judged one after the other, so
+that the memory they lie in is fetched for all at once. The last step searches again, since a packet may make or remove what the next one
+looks for. Everything on the packets' common way is inlined into one kernel: a call costs more than most of the work here.
+
+Where rows or slots run out, the kernel returns how far it came; the caller makes the arrays larger and calls again.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netwatch.jit import inlined, njit
+from netwatch.model.packet import DecodeStatus, Layer, Rows
+from netwatch.track.admission import ACTIVE, ADMIT_PROXIED, REFUSE, UNTRACK, Guard, apply_rules
+from netwatch.track.expiry import PAGE_ROWS, WHEEL_SLOTS, reap_window, release, run_timers
+from netwatch.track.plain_enums import (
+    CREATED_EVENT,
+    EARLY_DROPPED_EVENT,
+    ERROR_REASON,
+    ICMP_PROTOCOL,
+    ICMPV6_PROTOCOL,
+    MALFORMED_PACKET,
+    NO_SESSION,
+    PICKED_UP_EVENT,
+    REOPENED_EVENT,
+    SHED_EVENT,
+    TCP_PROTOCOL,
+    VALID,
+    VERDICT_DROPPED,
+    VERDICT_ESTABLISHED,
+    VERDICT_INVALID,
+    VERDICT_NEW,
+    VERDICT_NONE,
+    VERDICT_RELATED,
+    VERDICT_UNTRACKED,
+)
+from netwatch.track.refusals import SHOWN_TO_TABLE, ask_admission, count_returned, stopped_in_front
+from netwatch.track.session_entry import (
+    DROPPED_FULL,
+    EARLY_DROP,
+    EXPIRED_TOTAL,
+    HUNG,
+    LIMIT,
+    LINGERING,
+    LIVE,
+    NEXT_TIMER,
+    NOW,
+    OPTIONS,
+    SEEN_REPLY,
+    FIRST_SIDE,
+    SIDES_PER_ENTRY,
+    STRICT,
+    TOUCHED,
+    Arrays,
+)
+from netwatch.track.session_lookup import ERROR_TYPE, ICMP_ANSWERS, ICMP_OPENS, NO_ROW, UNKNOWN_TYPE, UNTRACKED_TYPE, concerns_session, find
+from netwatch.track.session_rows import make_entry, make_room
+from netwatch.track.session_slots import ROW_MASK, TAG_BITS, TAG_MASK, hash_tag, home_slot, slot_of
+from netwatch.track.session_trackers import REOPEN, begin_proxied, begin_tcp, track_datagram, track_tcp
+from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, ORIGINAL, REPLY, SYN
+
+BATCH = 32
+LATEST_NS = 1 << 62
+"""A clock set beyond this (the year 2116) would overflow when a time-out is added."""
+
+# What a decode status means for the tracker.
+NOT_SHOWN, SHOWN, SHOWN_MALFORMED = range(3)
+
+
+def _shown() -> NDArray[np.uint8]:
+    """IP itself drops what has no sound IP header before any tracker sees it; a bad transport header is for the tracker to judge."""
+    shown = np.full(256, NOT_SHOWN, np.uint8)
+    shown[[DecodeStatus.OK, DecodeStatus.TOO_MANY_LAYERS, DecodeStatus.CUT_TUNNEL_HEADER]] = SHOWN
+    shown[
+        [
+            DecodeStatus.CUT_EXTENSION_HEADER,
+            DecodeStatus.CUT_TRANSPORT_HEADER,
+            DecodeStatus.BAD_TCP_OFFSET,
+            DecodeStatus.BAD_TRANSPORT_LENGTH,
+        ]
+    ] = SHOWN_MALFORMED
+    return shown
+
+
+STATUS_SHOWN = _shown()
+IP_LAYERS = int(Layer.IPV4 | Layer.IPV6)
+IPV6_LAYER, FRAGMENT_LAYER, HELD_LAYER = int(Layer.IPV6), int(Layer.FRAGMENT), int(Layer.HELD)
+WHOLE_LAYERS = int(Layer.FIRST_FRAGMENT | Layer.REASSEMBLED)
+TCP_FLAG_MASK = 0x3F
+
+
+@inlined
+def judge(table: Arrays, guard: Guard, packet: Rows, quoted: Rows, mark: Rows, now_ns: int) -> tuple[int, int, int]:
+    """One packet: its verdict, why it is invalid, and its events."""
+    layers = np.int64(packet["layers"])
+    shown = STATUS_SHOWN[packet["status"]]
+    if shown != SHOWN or layers & (FRAGMENT_LAYER | HELD_LAYER) or not layers & IP_LAYERS:
+        if shown == NOT_SHOWN or layers & HELD_LAYER or not layers & IP_LAYERS:
+            return VERDICT_NONE, VALID, 0
+        if layers & FRAGMENT_LAYER and not layers & WHOLE_LAYERS:
+            return VERDICT_NONE, VALID, 0
+        if shown == SHOWN_MALFORMED:
+            return VERDICT_INVALID, MALFORMED_PACKET, 0
+    protocol = np.int64(packet["protocol"])
+    sport, dport = np.int64(packet["sport"]), np.int64(packet["dport"])
+    icmp_type, icmp_answer, icmp_id = np.int64(0), np.int64(0), np.int64(0)
+    kind = NO_KIND
+    opens = True
+    if protocol == TCP_PROTOCOL:
+        kind = np.int64(KINDS[packet["tcp_flags"] & TCP_FLAG_MASK])
+        opens = kind == SYN or (kind == ACK and not table.numbers[OPTIONS] & STRICT)
+    elif protocol == ICMP_PROTOCOL or protocol == ICMPV6_PROTOCOL:
+        family = 1 if layers & IPV6_LAYER else 0
+        if family != (protocol == ICMPV6_PROTOCOL):
+            return VERDICT_INVALID, MALFORMED_PACKET, 0
+        icmp_type = np.int64(packet["icmp_type"])
+        icmp_answer = np.int64(ICMP_ANSWERS[family, icmp_type])
+        if icmp_answer < 0:
+            if icmp_answer == UNTRACKED_TYPE:
+                return VERDICT_UNTRACKED, VALID, 0
+            if icmp_answer == ERROR_TYPE:
+                if concerns_session(table, quoted, np.int64(packet["quoted"]), packet["dst_hi"], packet["dst_lo"], now_ns):
+                    return VERDICT_RELATED, VALID, 0
+                return VERDICT_INVALID, ERROR_REASON, 0
+            return VERDICT_INVALID, MALFORMED_PACKET if icmp_answer == UNKNOWN_TYPE else NO_SESSION, 0
+        icmp_id = np.int64(packet["icmp_id"])
+        sport = dport = icmp_id
+        opens = ICMP_OPENS[family, icmp_type]
+
+    tag = hash_tag(packet["hash"], icmp_id)
+    row, direction = find(
+        table,
+        tag,
+        packet["src_hi"],
+        packet["src_lo"],
+        packet["dst_hi"],
+        packet["dst_lo"],
+        sport,
+        dport,
+        protocol,
+        icmp_type,
+        icmp_answer,
+        np.int64(packet["icmp_code"]),
+    )
+    if row != NO_ROW and table.entries[row]["expires_ns"] <= now_ns:
+        release(table, row, slot_of(table, row))
+        table.numbers[EXPIRED_TOTAL] += 1
+        row = NO_ROW
+    if table.numbers[LINGERING]:
+        reap_window(table, tag, row)
+
+    guarded = guard.settings[ACTIVE] != 0
+    if guarded:
+        stopped = stopped_in_front(table, guard, row, direction, packet, sport, dport, kind)
+        if stopped != SHOWN_TO_TABLE:
+            return stopped, VALID, SHED_EVENT if stopped == VERDICT_DROPPED else 0
+
+    events = 0
+    while True:
+        if row == NO_ROW:
+            direction = ORIGINAL
+            group, from_service = np.int64(mark["service"]), mark["service"] != 0 and mark["toward_service"] == 0
+            history, proxied = 0, False
+            if guarded:
+                admission, history = ask_admission(table, guard, packet, sport, dport, group, from_service, kind, opens, now_ns)
+                if admission == UNTRACK:
+                    return VERDICT_UNTRACKED, VALID, events
+                if admission == REFUSE:
+                    return VERDICT_DROPPED, VALID, events | SHED_EVENT
+                proxied = admission == ADMIT_PROXIED
+            if table.numbers[LIVE] >= table.numbers[LIMIT]:
+                if not table.numbers[OPTIONS] & EARLY_DROP or not make_room(table, tag):
+                    table.numbers[DROPPED_FULL] += 1
+                    return VERDICT_DROPPED, VALID, events
+                events |= EARLY_DROPPED_EVENT
+            if kind == MALFORMED:
+                return VERDICT_INVALID, MALFORMED_PACKET, events
+            if not opens and not proxied:
+                return VERDICT_INVALID, NO_SESSION, events
+            row = make_entry(table, packet, tag, sport, dport, icmp_type, group, from_service, now_ns)
+            events |= CREATED_EVENT
+            if guarded:
+                table.entries[row]["history"] |= history
+                apply_rules(table, guard, row)
+            if protocol == TCP_PROTOCOL:
+                begin_tcp(table, row, packet, kind)
+                if proxied:
+                    return VERDICT_NEW, VALID, events | begin_proxied(table, row, packet, now_ns)
+                if kind == ACK:
+                    events |= PICKED_UP_EVENT
+        verdict = VERDICT_ESTABLISHED if direction == REPLY or table.entries[row]["status"] & SEEN_REPLY else VERDICT_NEW
+        if protocol != TCP_PROTOCOL:
+            events |= track_datagram(table, row, direction, packet, now_ns)
+        elif kind == MALFORMED:
+            return VERDICT_INVALID, MALFORMED_PACKET, events
+        else:
+            reason, tcp_events = track_tcp(table, row, direction, packet, kind, now_ns)
+            if reason == REOPEN:
+                release(table, row, slot_of(table, row))
+                row = NO_ROW
+                events |= REOPENED_EVENT
+                continue
+            if reason != VALID:
+                return VERDICT_INVALID, reason, events
+            events |= tcp_events
+        if guarded:
+            count_returned(table, row)
+        return verdict, VALID, events
+
+
+@inlined
+def touch(table: Arrays, packets: Rows, begin: int, stop: int, candidates: NDArray[np.int64]) -> None:
+    """Fetch the slots and then the entries of some packets into the cache, all at once."""
+    last = len(table.slots) - 1
+    total = np.int64(0)
+    for index in range(begin, stop):
+        total += table.slots[home_slot(hash_tag(packets[index]["hash"], np.int64(0)), last + 1)]
+    found = 0
+    for index in range(begin, stop):
+        tag = hash_tag(packets[index]["hash"], np.int64(0))
+        position = home_slot(tag, last + 1)
+        slot = table.slots[position]
+        while slot != 0 and (slot >> TAG_BITS) & TAG_MASK != tag:
+            position = (position + 1) & last
+            slot = table.slots[position]
+        candidates[found] = (slot & ROW_MASK) - 1
+        found += slot != 0
+    for number in range(found):
+        row = candidates[number]
+        total += table.entries[row]["state"] + np.int64(table.sides[SIDES_PER_ENTRY * row + FIRST_SIDE]["end"])
+    table.numbers[TOUCHED] = total
+
+
+@inlined
+def has_room(table: Arrays) -> bool:
+    """Whether a batch of packets may each make an entry, and write it into the wheel twice."""
+    live, page_rows = table.numbers[LIVE], (len(table.pages) - WHEEL_SLOTS - 2) * PAGE_ROWS
+    return live + BATCH <= len(table.entries) and 2 * live <= len(table.slots) and table.numbers[HUNG] + 2 * BATCH <= page_rows
+
+
+@njit
+def track_block(packets: Rows, quoted: Rows, tracked: Rows, table: Arrays, guard: Guard, begin: int) -> int:
+    """Judge packets from ``begin`` on, each into its row of ``tracked``; returns the first that there was no room for, or their number."""
+    numbers = table.numbers
+    candidates = np.empty(BATCH, np.int64)
+    while begin < len(packets):
+        if not has_room(table):
+            return begin
+        stop = min(begin + BATCH, len(packets))
+        touch(table, packets, begin, stop, candidates)
+        for index in range(begin, stop):
+            packet, mark = packets[index], tracked[index]
+            ts_ns = min(packet["ts_ns"], LATEST_NS)
+            if ts_ns > numbers[NOW]:
+                if ts_ns >= numbers[NEXT_TIMER]:
+                    run_timers(table, ts_ns)
+                else:
+                    numbers[NOW] = ts_ns
+            verdict, reason, events = judge(table, guard, packet, quoted, mark, numbers[NOW])
+            mark["verdict"], mark["invalid"], mark["session_events"] = verdict, reason, events
+            table.verdicts[verdict] += 1
+        begin = stop
+    return begin
+
+
+@njit
+def pass_time(table: Arrays, now_ns: int) -> None:
+    """Let time pass without packets."""
+    run_timers(table, min(now_ns, LATEST_NS))

@@ -1,0 +1,138 @@
+"""From a packet to its entry: which fields name a session, and in which direction the packet goes.
+
+TCP, UDP, UDP-Lite and SCTP sessions are named by addresses and ports, ICMP's by addresses, identifier, type and code, all others by their
+addresses alone (net/netfilter/nf_conntrack_core.c, nf_ct_get_tuple). PPTP's GRE would also have a call number; without a helper that knows
+both, netfilter itself cannot put its two directions together, so here such tunnels are named like any other GRE.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netwatch.jit import called, inlined
+from netwatch.model.packet import Rows
+from netwatch.track.plain_enums import ICMP_PROTOCOL, ICMPV6_PROTOCOL
+from netwatch.track.expiry import NO_ROW
+from netwatch.track.session_entry import Arrays
+from netwatch.track.session_slots import ROW_MASK, TAG_BITS, TAG_MASK, hash_tag, home_slot
+from netwatch.track.tcp_tracker import ORIGINAL, REPLY
+
+
+# Of an ICMP type without an answering type.
+UNTRACKED_TYPE, ERROR_TYPE, UNKNOWN_TYPE, LONELY_TYPE = -1, -2, -3, -4
+
+
+def _answers() -> NDArray[np.int16]:
+    """The type that answers each ICMP type, or what else netfilter does with it; row 0 ICMP, row 1 ICMPv6.
+
+    nf_conntrack_proto_icmp.c: errors are 3, 4, 5, 11 and 12, and types above 18 are invalid. nf_conntrack_proto_icmpv6.c: errors are all below
+    128, and redirects (137), which say what they are about in an option that the decoder does not read: they find no session. Neighbour
+    discovery and multicast membership are not tracked at all.
+    """
+    answers = np.full((2, 256), LONELY_TYPE, np.int16)
+    answers[0, 19:] = UNKNOWN_TYPE
+    answers[0, [3, 4, 5, 11, 12]] = ERROR_TYPE
+    answers[1, :128] = ERROR_TYPE
+    answers[1, 137] = ERROR_TYPE
+    answers[1, [130, 131, 132, 133, 134, 135, 136, 143, 151, 152]] = UNTRACKED_TYPE
+    for row, asked, answered in ((0, 8, 0), (0, 13, 14), (0, 15, 16), (0, 17, 18), (1, 128, 129), (1, 139, 140)):
+        answers[row, asked], answers[row, answered] = answered, asked
+    return answers
+
+
+def _opening() -> NDArray[np.bool_]:
+    """Whether an ICMP type may open a session: only what asks."""
+    opening = np.zeros((2, 256), np.bool_)
+    opening[0, [8, 13, 15, 17]] = True
+    opening[1, [128, 139]] = True
+    return opening
+
+
+ICMP_ANSWERS = _answers()
+ICMP_OPENS = _opening()
+
+
+@inlined
+def find(
+    table: Arrays,
+    tag: int,
+    src_hi: np.uint64,
+    src_lo: np.uint64,
+    dst_hi: np.uint64,
+    dst_lo: np.uint64,
+    sport: int,
+    dport: int,
+    protocol: int,
+    icmp_type: int,
+    icmp_answer: int,
+    icmp_code: int,
+) -> tuple[int, int]:
+    """The row of a packet's entry and the packet's direction in it; ``NO_ROW`` if there is none.
+
+    A packet from an address and port to themselves is in both directions; netfilter meets the reply first, having hung it up last.
+    """
+    last = len(table.slots) - 1
+    position = home_slot(tag, last + 1)
+    while True:
+        slot = table.slots[position]
+        if slot == 0:
+            return NO_ROW, ORIGINAL
+        if (slot >> TAG_BITS) & TAG_MASK == tag:
+            row = (slot & ROW_MASK) - 1
+            entry = table.entries[row]
+            if entry["protocol"] == protocol and entry["icmp_code"] == icmp_code:
+                if (
+                    entry["dst_lo"] == src_lo
+                    and entry["src_lo"] == dst_lo
+                    and entry["dport"] == sport
+                    and entry["sport"] == dport
+                    and entry["dst_hi"] == src_hi
+                    and entry["src_hi"] == dst_hi
+                    and entry["icmp_type"] == icmp_answer
+                ):
+                    return row, REPLY
+                if (
+                    entry["src_lo"] == src_lo
+                    and entry["dst_lo"] == dst_lo
+                    and entry["sport"] == sport
+                    and entry["dport"] == dport
+                    and entry["src_hi"] == src_hi
+                    and entry["dst_hi"] == dst_hi
+                    and entry["icmp_type"] == icmp_type
+                ):
+                    return row, ORIGINAL
+        position = (position + 1) & last
+
+
+@called
+def concerns_session(table: Arrays, quoted: Rows, number: int, to_hi: np.uint64, to_lo: np.uint64, now_ns: int) -> bool:
+    """Whether an ICMP error is about an entry: it quotes a packet of one, and goes to who sent that packet (nf_conntrack_inet_error)."""
+    if number < 0:
+        return False
+    quote = quoted[number]
+    if quote["src_hi"] != to_hi or quote["src_lo"] != to_lo:
+        return False
+    protocol = np.int64(quote["protocol"])
+    sport, dport, icmp_id = np.int64(quote["sport"]), np.int64(quote["dport"]), np.int64(0)
+    kind, answer = np.int64(0), np.int64(0)
+    if protocol == ICMP_PROTOCOL or protocol == ICMPV6_PROTOCOL:
+        kind = np.int64(quote["icmp_type"])
+        answer = np.int64(ICMP_ANSWERS[1 if protocol == ICMPV6_PROTOCOL else 0, kind])
+        if answer < 0:
+            return False
+        icmp_id = np.int64(quote["icmp_id"])
+        sport = dport = icmp_id
+    row, _ = find(
+        table,
+        hash_tag(quote["hash"], icmp_id),
+        quote["src_hi"],
+        quote["src_lo"],
+        quote["dst_hi"],
+        quote["dst_lo"],
+        sport,
+        dport,
+        protocol,
+        kind,
+        answer,
+        np.int64(0),
+    )
+    return row != NO_ROW and table.entries[row]["expires_ns"] > now_ns

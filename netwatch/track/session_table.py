@@ -1,0 +1,374 @@
+"""The model of a firewall's state table: packets in, netfilter's verdict on each out, and how full the table is.
+
+Nothing on the link says how full a firewall's table is, and no firewall says what would have filled it. This model does both from packets
+alone: it keeps the entries that the firewall would keep, as long as it would keep them. It is netfilter's (Linux 6.12 and later), whose
+verdicts the tests compare packet by packet; another maker's firewall is approximated by its limit and time-outs (``FirewallProfile``).
+
+A fork of the table with a mitigation in force (``model.plan.Admission``) answers "what if" for the packets that follow.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from netwatch.errors import ConfigError
+from netwatch.model.address import prefix_halves
+from netwatch.model.packet import Rows
+from netwatch.model.plan import Admission, Eviction
+from netwatch.model.service import Protocol, Service
+from netwatch.model.session import (
+    CENSUS_IDLE_EDGES_S,
+    CENSUS_IDLE_S,
+    STATE_COUNT,
+    Census,
+    FirewallProfile,
+    GroupCounts,
+    PrefixEntries,
+    SessionState,
+    TableCounts,
+    Timeouts,
+)
+from netwatch.model.tracked import Verdict
+from netwatch.track import session_entry as layout
+from netwatch.track.admission import HOLDER_COUNTERS
+from netwatch.track.admission_rules import build_guard, groups_of, open_guard, range_array, ranges_of, service_rules
+from netwatch.track.expiry import NEVER, NEXT_PAGE, PAGE_LENGTH, PAGE_ROWS, UNSET, WHEEL_SLOTS, write_wheel_anew
+from netwatch.track.session_entry import ENTRY, SIDE, Arrays
+from netwatch.track.session_kernel import BATCH, pass_time, track_block
+from netwatch.track.session_slots import move_slots
+from netwatch.track.session_walks import count_all_holders, evict, relabel, walk_table
+from netwatch.track.source_prefix import prefix_text
+
+SECOND_NS = 1_000_000_000
+START_ROWS = 4096
+CACHE_LINE = 64
+LARGEST_LIMIT = 1 << 28
+LONGEST_TIMEOUT_NS = 1 << 61
+UDP_STREAM_AFTER_NS = 2 * SECOND_NS
+FIRST_COLLECTION_S = 60.0
+"""When netfilter's collector first comes by. It has run since the machine was started, so a capture does not show when; an idle one sleeps
+60 seconds, and beginning with a whole pause shows the table fullest."""
+
+SCTP_HALF_OPEN_S = 10.0  # nf_conntrack_proto_sctp.c, after INIT
+CENSUS_PREFIXES = 16
+
+
+class SessionTable:
+    """The state table of one firewall, driven by packets in the order of their time stamps."""
+
+    def __init__(
+        self,
+        profile: FirewallProfile,
+        *,
+        groups: int = 1,
+        expiry: bool = True,
+        admission: Admission | None = None,
+        services: Mapping[str, int] | None = None,
+        first_collection_s: float = FIRST_COLLECTION_S,
+    ) -> None:
+        """``groups`` services are counted apart, under the numbers that ``services`` gives their labels; 0 is no service."""
+        if not 1 <= profile.limit <= LARGEST_LIMIT:
+            raise ConfigError(f"firewall {profile.name}: limit must be 1 … {LARGEST_LIMIT:,}, got {profile.limit}")
+        self.profile = profile
+        self._services = services if services is not None else {}
+        self._group_count = groups
+        rows = min(START_ROWS, profile.limit + BATCH)
+        numbers = np.zeros(layout.NUMBER_COUNT, np.int64)
+        numbers[layout.NOW] = numbers[layout.NEXT_TIMER] = UNSET
+        numbers[layout.COLLECT_AT] = round(first_collection_s * SECOND_NS)
+        numbers[layout.FREE_ROW] = layout.NO_NEXT
+        numbers[layout.FULL_AT] = layout.NEVER_FULL
+        numbers[layout.LIMIT], numbers[layout.BUCKETS] = profile.limit, profile.buckets
+        numbers[layout.MAX_RETRANSMISSIONS] = profile.max_retrans
+        numbers[layout.STREAM_AFTER] = UDP_STREAM_AFTER_NS if expiry else NEVER
+        numbers[layout.OPTIONS] = _options(profile, expiry=expiry)
+        timeouts_ns = np.full((2, layout.TIMEOUT_COLUMNS), LONGEST_TIMEOUT_NS, np.int64)
+        if expiry:
+            timeouts_ns[:] = _timeouts_ns(profile.timeouts)
+        self._expiry = expiry
+        self._arrays = _with_entries(
+            _line_zeros(rows, ENTRY),
+            wheel=np.full(WHEEL_SLOTS, layout.NO_NEXT, np.int32),
+            pages=_with_free_pages(np.zeros((0, PAGE_LENGTH), np.int32), _pages_for(rows), layout.NO_NEXT),
+            slots=_line_zeros(_slots_for(rows), np.int64),
+            counts=np.zeros((groups, layout.COUNT_COLUMNS), np.int64),
+            verdicts=np.zeros(len(Verdict), np.int64),
+            timeouts_ns=timeouts_ns,
+            holders=np.zeros(1, np.uint32),
+            numbers=numbers,
+        )
+        self._admission: Admission | None = None
+        self._guard = open_guard(groups)
+        self._evict_at_ns = NEVER
+        if admission is not None:
+            self._put_in_force(admission)
+
+    def track(self, packets: Rows, quoted: Rows, tracked: Rows) -> None:
+        """Judge packets; ``tracked["service"]`` names the group of the entries they make. Late packets happen now."""
+        done = 0
+        while (done := track_block(packets, quoted, tracked, self._arrays, self._guard, done)) < len(packets):
+            self._grow()
+
+    def advance(self, now_ns: int) -> None:
+        """Let time pass without packets: entries end, the collector runs, a mitigation evicts again."""
+        if now_ns > self._arrays.numbers[layout.NOW]:
+            pass_time(self._arrays, now_ns)
+        if self._arrays.numbers[layout.NOW] >= self._evict_at_ns:
+            self._evict()
+
+    def counts(self, now_ns: int) -> TableCounts:
+        """The whole table now."""
+        self.advance(now_ns)
+        numbers = self._arrays.numbers
+        peak, full_at_ns = int(numbers[layout.PEAK]), int(numbers[layout.FULL_AT])
+        return TableCounts(
+            all=_group_counts(self._arrays.counts.sum(axis=0)),
+            created=int(numbers[layout.CREATED]),
+            expired=int(numbers[layout.EXPIRED_TOTAL]),
+            dropped_full=int(numbers[layout.DROPPED_FULL]),
+            early_dropped=int(numbers[layout.EARLY_DROPPED_TOTAL]),
+            peak_entries=peak,
+            peak_at_s=int(numbers[layout.PEAK_AT]) / SECOND_NS if peak else None,
+            full_at_s=full_at_ns / SECOND_NS if full_at_ns != layout.NEVER_FULL else None,
+        )
+
+    def group_counts(self, index: int) -> GroupCounts:
+        """The entries of one service now."""
+        return _group_counts(self._arrays.counts[index])
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """Packets by verdict; those never shown to the tracker are left out."""
+        return {verdict.name.lower(): int(self._arrays.verdicts[verdict]) for verdict in Verdict if verdict is not Verdict.NONE}
+
+    @property
+    def dropped_full(self) -> int:
+        """Packets that would have opened a session and found the table full."""
+        return int(self._arrays.numbers[layout.DROPPED_FULL])
+
+    @property
+    def healthy_hit(self) -> int:
+        """Sessions that the mitigation refused or evicted and that the capture proves healthy."""
+        return int(self._arrays.numbers[layout.HEALTHY_HIT])
+
+    @property
+    def shed(self) -> int:
+        """Packets that the mitigation refused."""
+        return int(self._arrays.numbers[layout.SHED_TOTAL])
+
+    @property
+    def evicted(self) -> int:
+        """Entries that the mitigation deleted."""
+        return int(self._arrays.numbers[layout.EVICTED_TOTAL])
+
+    def census(self, now_ns: int) -> Census:
+        """Walk over the table: ages, silence and the prefixes that hold the most."""
+        self.advance(now_ns)
+        edges_ns = np.array(CENSUS_IDLE_EDGES_S) * SECOND_NS
+        idle_at_least = np.zeros(len(edges_ns), np.int64)
+        established, silent, keys, rows = walk_table(
+            self._arrays, edges_ns.astype(np.int64), round(CENSUS_IDLE_S * SECOND_NS), idle_at_least
+        )
+        busiest = np.argsort(-rows[:, 0], kind="stable")[:CENSUS_PREFIXES]
+        return Census(
+            at_s=now_ns / SECOND_NS,
+            established=established,
+            idle_at_least=tuple(idle_at_least.tolist()),
+            silent=silent,
+            top_prefixes=tuple(
+                PrefixEntries(prefix_text(int(keys[at])), *(int(number) for number in rows[at])) for at in busiest if rows[at, 0]
+            ),
+        )
+
+    def assign(self, index: int, service: Service) -> None:
+        """A service was learned: its entries so far belong to group ``index`` from now on."""
+        if index >= self._group_count:
+            self._add_groups(index + 1)
+        if self._admission is not None:
+            labels = {**self._services, service.label: index}
+            self._guard.rules[:] = service_rules(self._admission, labels, self._group_count)
+        net_hi, net_lo, mask_hi, mask_lo, _ = prefix_halves(service.address)
+        relabel(
+            self._arrays,
+            self._guard,
+            index,
+            np.uint64(net_hi),
+            np.uint64(net_lo),
+            np.uint64(mask_hi),
+            np.uint64(mask_lo),
+            service.port,
+            int(Protocol[service.protocol.upper()]),
+        )
+
+    def fork(self, admission: Admission) -> "SessionTable":
+        """An independent copy with a mitigation in force from now on; its peak and moment of being full count from here."""
+        forked = SessionTable.__new__(SessionTable)
+        forked.__dict__.update(self.__dict__)
+        copies = {name: _copied(array) for name, array in self._arrays._asdict().items() if name != "sides"}
+        forked._arrays = _with_entries(copies.pop("entries"), **copies)
+        numbers = forked._arrays.numbers
+        full = numbers[layout.LIVE] >= numbers[layout.LIMIT]
+        numbers[layout.PEAK], numbers[layout.PEAK_AT] = numbers[layout.LIVE], numbers[layout.NOW]
+        numbers[layout.FULL_AT] = numbers[layout.NOW] if full else layout.NEVER_FULL
+        numbers[layout.HEALTHY_HIT] = numbers[layout.SHED_TOTAL] = numbers[layout.EVICTED_TOTAL] = 0
+        forked._put_in_force(admission)
+        return forked
+
+    def _put_in_force(self, admission: Admission) -> None:
+        self._admission = admission
+        self._guard = build_guard(admission, self._services, self._group_count)
+        if admission.connection_limit is not None:
+            self._arrays = self._arrays._replace(holders=np.zeros(HOLDER_COUNTERS, np.uint32))
+            count_all_holders(self._arrays, self._guard)
+        if admission.new_timeouts is not None and self._expiry:
+            self._arrays.timeouts_ns[1] = _timeouts_ns(admission.new_timeouts)
+        if admission.evict is not None:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Delete what the mitigation's eviction names, and set when it is due again."""
+        eviction = self._admission.evict if self._admission is not None else None
+        if eviction is None:
+            self._evict_at_ns = NEVER
+            return
+        evict(
+            self._arrays,
+            self._guard,
+            _states(eviction),
+            groups_of(eviction.services, self._services, self._group_count),
+            range_array(ranges_of(eviction.prefixes)),
+            not eviction.prefixes,
+            round(eviction.min_idle_s * SECOND_NS),
+            eviction.only_silent,
+        )
+        self._evict_at_ns = max(int(self._arrays.numbers[layout.NOW]), 0) + max(1, round(eviction.repeat_s * SECOND_NS))
+
+    def _grow(self) -> None:
+        """Make room for another batch of packets: twice the rows, never more than the limit needs, or a wheel without what is outdated."""
+        arrays, rows = self._arrays, len(self._arrays.entries)
+        if arrays.numbers[layout.LIVE] + BATCH <= rows:
+            write_wheel_anew(arrays)
+            return
+        rows = min(2 * rows, self.profile.limit + 2 * BATCH)
+        slots = arrays.slots
+        if _slots_for(rows) > len(slots):
+            slots = _line_zeros(_slots_for(rows), np.int64)
+            move_slots(arrays.slots, slots)
+        pages = _with_free_pages(arrays.pages, _pages_for(rows), int(arrays.numbers[layout.FREE_PAGE]))
+        arrays.numbers[layout.FREE_PAGE] = len(arrays.pages)
+        others = arrays._asdict() | {"slots": slots, "pages": pages}
+        del others["entries"], others["sides"]
+        self._arrays = _with_entries(_longer(arrays.entries, rows), **others)
+
+    def _add_groups(self, groups: int) -> None:
+        self._arrays = self._arrays._replace(counts=_longer(self._arrays.counts, groups))
+        self._guard = self._guard._replace(rules=_longer(self._guard.rules, groups))
+        self._group_count = groups
+
+
+def _with_entries(entries: Rows, **others: NDArray[Any]) -> Arrays:
+    """The table's arrays, with the second view of its entries."""
+    return Arrays(entries=entries, sides=entries.view(SIDE), **others)
+
+
+def _line_zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Zeros that begin at a cache line. numpy's large arrays begin 16 bytes behind one, so an entry of two lines would lie in three."""
+    bytes_wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(bytes_wanted + CACHE_LINE, np.uint8)
+    begin = -raw.ctypes.data % CACHE_LINE
+    return raw[begin : begin + bytes_wanted].view(dtype).reshape(shape)
+
+
+def _longer(array: NDArray[Any], length: int) -> NDArray[Any]:
+    longer = _line_zeros((length, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+def _copied(array: NDArray[Any]) -> NDArray[Any]:
+    return _longer(array, len(array))
+
+
+def _pages_for(rows: int) -> int:
+    """Pages of the wheel for twice the rows: as many writings again before it must be written anew, and one half-empty page a slot."""
+    return WHEEL_SLOTS + 3 + (2 * rows + 2 * BATCH) // PAGE_ROWS
+
+
+def _with_free_pages(pages: NDArray[np.int32], count: int, behind: int) -> NDArray[np.int32]:
+    """More pages, the added ones in a list of free pages that goes on with page ``behind``."""
+    longer = _longer(pages, count)
+    longer[len(pages) :, NEXT_PAGE] = np.arange(len(pages) + 1, count + 1)
+    longer[-1, NEXT_PAGE] = behind
+    return longer
+
+
+def _slots_for(rows: int) -> int:
+    """A power of two, twice the rows without those that are spare for one batch of packets."""
+    return 1 << (2 * max(rows - 2 * BATCH, BATCH) - 1).bit_length()
+
+
+def _options(profile: FirewallProfile, *, expiry: bool) -> int:
+    chosen = {
+        layout.STRICT: profile.strict,
+        layout.WINDOW_TRACKING: profile.window_tracking,
+        layout.EARLY_DROP: profile.early_drop,
+        layout.LAGGING: profile.lagging_collection,
+        layout.EXPIRY: expiry,
+    }
+    return sum(bit for bit, wanted in chosen.items() if wanted)
+
+
+def _timeouts_ns(timeouts: Timeouts) -> NDArray[np.int64]:
+    """Time-outs in the order of the kernels' columns."""
+    tcp_s = (
+        0.0,
+        timeouts.syn_sent_s,
+        timeouts.syn_recv_s,
+        timeouts.established_s,
+        timeouts.fin_wait_s,
+        timeouts.close_wait_s,
+        timeouts.last_ack_s,
+        timeouts.time_wait_s,
+        timeouts.close_s,
+        timeouts.syn_sent_s,
+    )
+    others_s = (
+        timeouts.max_retrans_s,
+        timeouts.unacknowledged_s,
+        timeouts.udp_s,
+        timeouts.udp_stream_s,
+        timeouts.icmp_s,
+        timeouts.generic_s,
+        timeouts.gre_s,
+        timeouts.gre_stream_s,
+        min(SCTP_HALF_OPEN_S, timeouts.sctp_s),
+        timeouts.sctp_s,
+    )
+    longest_s = LONGEST_TIMEOUT_NS / SECOND_NS
+    return np.array([round(min(max(seconds, 0.0), longest_s) * SECOND_NS) for seconds in tcp_s + others_s], np.int64)
+
+
+def _states(eviction: Eviction) -> NDArray[np.bool_]:
+    """The states that an eviction names; all if it names none.
+
+    Raises:
+        ConfigError: there is no such state.
+    """
+    chosen = np.full(STATE_COUNT, not eviction.states, np.bool_)
+    for name in eviction.states:
+        if name not in SessionState.__members__:
+            known = ", ".join(SessionState.__members__)
+            raise ConfigError(f"eviction: unknown session state '{name}': there are {known}")
+        chosen[SessionState[name]] = True
+    return chosen
+
+
+def _group_counts(row: NDArray[np.int64]) -> GroupCounts:
+    return GroupCounts(
+        entries=int(row[:STATE_COUNT].sum()),
+        by_state=tuple(row[:STATE_COUNT].tolist()),
+        unreplied=int(row[layout.UNREPLIED_COLUMN]),
+        assured=int(row[layout.ASSURED_COLUMN]),
+    )
