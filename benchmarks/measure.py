@@ -1,7 +1,8 @@
 """Runs programs side by side and measures each by what the kernel charges it: time on the clock, time on the processors, peak memory.
 
 Machines are shared and their speed wanders, so programs are run in rounds, each round in another order, and only what happened in the same
-rounds is compared: ratios of medians, never a single time.
+rounds is compared: ratios of medians, never a single time. Peak memory is what the kernel saw of the process, which includes this one as
+it was when it started the other: it must stay small.
 """
 
 import os
@@ -72,21 +73,26 @@ def warm(path: Path) -> None:
 
 
 def compare(programs: Sequence[Program], rounds: int, folder: Path) -> list[Summary]:
-    """Run every program once a round, beginning with another each time; a program that fails is left out, with its reason on stderr."""
+    """Run every program once a round, beginning with another each time; a program that fails is left out, with its reason on stderr.
+
+    A round before the first is not counted: in it kernels are compiled and files come into the page cache.
+    """
     runs: dict[str, list[Run]] = {program.name: [] for program in programs}
     failed: set[str] = set()
-    for number in range(rounds):
+    for number in range(rounds + 1):
         turn = number % len(programs)
         for program in (*programs[turn:], *programs[:turn]):
             if program.name in failed:
                 continue
             warm(program.capture)
             try:
-                runs[program.name].append(run(program.command, folder))
+                measured = run(program.command, folder)
+                if number > 0:
+                    runs[program.name].append(measured)
             except (RuntimeError, OSError) as error:
                 failed.add(program.name)
                 sys.stderr.write(f"{program.name}: left out: {error}\n")
-        sys.stderr.write(f"round {number + 1} of {rounds}\n")
+        sys.stderr.write(f"round {number} of {rounds}\n")
     return [
         Summary(
             program,
