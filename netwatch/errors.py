@@ -7,7 +7,12 @@
     ├── ConfigError              a TOML file has a wrong key, type or value
     ├── CaptureError             a capture cannot be opened, is not a capture, or is refused
     ├── ReportError              an output cannot be written
-    └── StoreError               the journal cannot be opened or written, or another netwatch holds it: no change is made then
+    ├── StoreError               the journal cannot be opened or written, or another netwatch holds it: no change is made then
+    └── EnforceError             a firewall was not changed as asked; the text has the firewall's own words
+        ├── ChangeForbiddenError      the driver refuses to send it: it reaches outside of netwatch's table, or cannot end by itself
+        ├── FirewallRefusedError      the firewall said no, and nothing of the transaction is in force
+        ├── TableLostError            netwatch's table is not there (any more): load it, then arm it again
+        └── FirewallUnreachableError  no permission, no such namespace, no nftables: nothing can be changed now
 
 Errors of single records (a cut packet, a bad length) are no exceptions: they are counted by reason and the stream goes on.
 Foreign exceptions are turned into these at the edge where they arise, with ``raise ... from error``.
@@ -36,3 +41,23 @@ class ReportError(NetwatchError):
 
 class StoreError(NetwatchError):
     """The journal cannot be opened or written, or another netwatch works with it; without a journalled intent no change is made."""
+
+
+class EnforceError(NetwatchError):
+    """A firewall was not changed as asked."""
+
+
+class ChangeForbiddenError(EnforceError):
+    """The driver will not send this change, whatever the firewall would say; to try again is of no use."""
+
+
+class FirewallRefusedError(EnforceError):
+    """The firewall refused the transaction, or does not show what it took; nothing of it is in force."""
+
+
+class TableLostError(EnforceError):
+    """Netwatch's own table is missing: somebody flushed the ruleset, or it was never loaded."""
+
+
+class FirewallUnreachableError(EnforceError):
+    """The firewall cannot be spoken to at all; it may be possible later."""

@@ -20,6 +20,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     nft: tuple[str, ...] = ()  # "add element inet netwatch synproxy4 { 203.0.113.25 . 25 timeout 300s }"
     undo: tuple[str, ...] = ()  # "delete element inet netwatch synproxy4 { 203.0.113.25 . 25 }"
     evict: Eviction | None = None  # entries deleted when it is applied, and again every ``repeat_s`` while it lives
+    sysctl: tuple[str, ...] = ()  # "net.netfilter.nf_conntrack_tcp_loose=1": the last resort, held by a guardian that restores it
     life_s: float
 
 
