@@ -341,7 +341,7 @@ class Life:
     def _since(self, course: Course) -> tuple[list[Sample], list[Probe]]:
         """Whole windows and canaries that began after a change was made."""
         samples = [sample for sample in self._samples if sample.start_s >= course.applied_s]
-        return samples, [probe for probe in self._probes if probe.at_s >= course.applied_s]
+        return samples, [probe for probe in self._probes if probe.at_s > course.applied_s]
 
 
 def _cuts_pickups(rung: Rung) -> bool:

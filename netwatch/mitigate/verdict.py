@@ -58,7 +58,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
     at_s: float
     complaints: frozenset[Complaint] = frozenset()
-    completed_per_s: Mapping[str, float] = {}  # by service, no more than its normal
+    completed_per_s: Mapping[str, float] = {}  # by service, in the worst of the windows before, and no more than its normal
     spread_per_s: Mapping[str, float] = {}
     canary_share: Mapping[str, float] = {}  # connections that came about, by service
     growth_per_s: float = 0.0
@@ -75,10 +75,11 @@ def baseline(at_s: float, samples: Sequence[Sample], probes: Sequence[Probe], co
     completed_per_s: dict[str, float] = {}
     spread_per_s: dict[str, float] = {}
     for label in sorted({label for sample in recent for label in sample.services}):
-        seen = [(sample.services[label], sample.duration_s) for sample in recent if label in sample.services]
-        rate_per_s = sum(service.completed for service, _ in seen) / max(sum(duration_s for _, duration_s in seen), 1e-9)
-        completed_per_s[label] = min(rate_per_s, seen[-1][0].level_per_s)
-        spread_per_s[label] = seen[-1][0].spread_per_s
+        seen = [sample for sample in recent if label in sample.services]
+        lowest_per_s = min(sample.services[label].completed / max(sample.duration_s, 1e-9) for sample in seen)
+        newest = seen[-1].services[label]
+        completed_per_s[label] = min(lowest_per_s, newest.level_per_s)
+        spread_per_s[label] = newest.spread_per_s
     return Baseline(
         at_s=at_s,
         complaints=found,
