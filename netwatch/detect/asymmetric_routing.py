@@ -61,6 +61,8 @@ class _Paths:
 
 class AsymmetricRouting:
     mode = Mode.ASYMMETRIC_ROUTING
+    EASE = 0.4
+    """What was told is told on down to this part of the thresholds, so that chance does not end it."""
 
     def __init__(self, settings: AsymmetricRoutingSettings, _profile: FirewallProfile) -> None:
         self._settings = settings
@@ -88,9 +90,10 @@ class AsymmetricRouting:
 
     def _has_stepped(self, paths: _Paths) -> bool:
         rules = self._settings
-        if paths.one_sided < rules.min_one_sided or paths.flows < rules.warm_flows:
+        ease = self.EASE if paths.told else 1.0
+        if paths.one_sided < ease * rules.min_one_sided or paths.flows < rules.warm_flows:
             return False
-        return paths.share >= max(rules.min_one_sided_share, rules.times_usual * paths.usual_share)
+        return paths.share >= ease * max(rules.min_one_sided_share, rules.times_usual * paths.usual_share)
 
     def _learn(self, paths: _Paths, window: Window, service: ServiceWindow) -> None:
         """Learn what is usual, but not from what already looks like a step: half of the way there is enough to be careful."""

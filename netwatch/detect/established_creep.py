@@ -57,12 +57,17 @@ class _Sessions:
     def __init__(self) -> None:
         self.balance: deque[_Balance] = deque(maxlen=self.LEAK_WINDOWS + 1)
         self.usual_kept = Level()
-        self.onset_s: float | None = None
         self.suspect_s: float | None = None  # since when more is kept than usual
-        self.opened = 0  # since the onset
+        self.grows = False
+        self.forget()
+
+    def forget(self) -> None:
+        """What was there has gone, or begins anew."""
+        self.onset_s: float | None = None  # of the growth that led here
+        self.opened = 0  # since then
         self.used = 0
         self.told = False
-        self.most = 0  # established entries when it was told
+        self.most = 0  # established entries since then
         self.who: tuple[Attribution, ...] = ()
 
     def growth_per_s(self, windows: int) -> float:
@@ -115,7 +120,7 @@ class EstablishedCreep:
         else:
             return None
         evidence = (*evidence, *health)
-        sessions.told, sessions.most = True, max(sessions.most, service.established)
+        sessions.told = True
         return Finding(
             mode=self.mode,
             service=label,
@@ -131,12 +136,16 @@ class EstablishedCreep:
         before = sessions.balance[-1]
         opened, picked_up = before.opened + service.handshakes_completed, before.picked_up + service.picked_up
         sessions.balance.append(_Balance(window.end_s, service.established, opened, picked_up))
-        if service.established - before.established >= self._settings.min_burst_per_s * window.duration_s:
-            sessions.onset_s = window.start_s if sessions.onset_s is None else sessions.onset_s
+        grows = service.established - before.established >= self._settings.min_burst_per_s * window.duration_s
+        if service.established < 0.5 * sessions.most:
+            sessions.forget()
+        if grows and not sessions.grows and not sessions.told:
+            sessions.forget()
+            sessions.onset_s = window.start_s
+        if grows:
             sessions.opened += service.handshakes_completed
             sessions.used += service.first_payloads
-        elif not sessions.told or service.established < 0.5 * sessions.most:
-            sessions.onset_s, sessions.opened, sessions.used, sessions.told, sessions.most, sessions.who = None, 0, 0, False, 0, ()
+        sessions.grows, sessions.most = grows, max(sessions.most, service.established)
         kept = sessions.kept_share()
         if kept is None:
             return

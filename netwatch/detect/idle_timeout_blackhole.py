@@ -29,7 +29,7 @@ class IdleTimeoutBlackholeSettings(DetectorSettings, frozen=True):
     max_lost_below: Share = 0.1
     min_lost_above: Share = 0.5
     half_life_s: Positive = 600.0  # after which what was counted weighs half
-    hold_s: Positive = 30.0  # a black hole is told until nothing has fallen into it for so long
+    hold_s: Positive = 120.0  # a black hole is told until nothing has fallen into it for so long
     hurting_lost_per_min: Positive = 10.0
 
 

@@ -18,8 +18,8 @@ VAIN_SHARE = 0.5
 MISSED_PACKETS = 100.0
 """Packets that a silence of everything would normally have brought: fewer are chance."""
 
-NEVER_ALONE_PER_S = 20.0
-"""Normal handshakes of a service that is missed when nobody asks."""
+NEVER_ALONE_PER_S, ALONE_S = 20.0, 10.0
+"""Normal handshakes of a service that is missed when nobody asks, and for how long nobody must ask."""
 
 
 class Outage:
@@ -30,6 +30,8 @@ class Outage:
         self.since_s = 0.0
         self.normal = Normal(0.0, 0.0)  # handshakes (UDP: answers) before it
         self.missed = 0.0  # handshakes, since it began
+        self._asked_s: float | None = None  # when somebody last asked
+        self._heard_s: float | None = None  # when any packet of the service was last seen
         self._missing = MissingHandshakes()
         self._answers = Level()  # of a UDP service, which brings no normal of its own
 
@@ -51,12 +53,14 @@ class Outage:
                 self._answers.learn(completed / window.duration_s)
             return False
         if self.windows == 0:
-            self.since_s, self.missed = window.start_s, 0.0
+            self.missed = 0.0
             self.normal = Normal(self._answers.value, self._answers.spread) if udp else service.normal_completed
         level_per_s = self.normal.level
         down = self._missing.update(window, completed=completed, level_per_s=level_per_s, spread_per_s=self.normal.spread)
         usual = level_per_s * window.duration_s
-        if completed < FEW_SHARE * usual and self._is_missed(window, service, completed):
+        silent_since_s = self._missed_since_s(window, service, completed)
+        if completed < FEW_SHARE * usual and silent_since_s is not None:
+            self.since_s = silent_since_s if self.windows == 0 else self.since_s
             self.windows += 1
             self.missed += usual - completed
             return down
@@ -65,12 +69,19 @@ class Outage:
             self._answers.learn(completed / window.duration_s)
         return False
 
-    def _is_missed(self, window: Window, service: ServiceWindow, completed: int) -> bool:
-        if asked := max(service.new_attempts + service.syn_retransmitted, service.syn):
-            return completed <= VAIN_SHARE * asked
-        if window.firewall.packets:
-            return self.normal.level >= NEVER_ALONE_PER_S
-        return service.normal_packets.level * (window.end_s - self.since_s) >= MISSED_PACKETS
+    def _missed_since_s(self, window: Window, service: ServiceWindow, completed: int) -> float | None:
+        """Since when answers are missed; ``None`` if whoever asks is served, or nobody has to ask."""
+        asked = max(service.new_attempts + service.syn_retransmitted, service.syn)
+        heard = service.packets_in + service.packets_out
+        # Who has only now come to be watched was served in the window before.
+        self._asked_s = window.end_s if asked else window.start_s if self._asked_s is None else self._asked_s
+        self._heard_s = window.end_s if heard else window.start_s if self._heard_s is None else self._heard_s
+        if asked:
+            return window.start_s if completed <= VAIN_SHARE * asked else None
+        if window.firewall.packets == 0:
+            return self._heard_s if service.normal_packets.level * (window.end_s - self._heard_s) >= MISSED_PACKETS else None
+        alone = self.normal.level >= NEVER_ALONE_PER_S and window.end_s - self._asked_s >= ALONE_S
+        return self._asked_s if alone else None
 
 
 def is_served(window: Window, service: ServiceWindow) -> bool:

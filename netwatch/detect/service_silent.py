@@ -94,8 +94,10 @@ class ServiceSilent:
     def _health(window: Window, service: ServiceWindow, normal: str) -> Evidence:
         per_s = answered(service) / window.duration_s
         what = "answers" if service.service.protocol == "udp" else "handshakes"
-        table = f"{facts.fill(window.firewall)}, {facts.number(window.firewall.dropped_full / window.duration_s)} new flows/s dropped"
-        return facts.health("completed_per_s", per_s, f"{facts.number(per_s)} {what}/s completed, {normal}; no cause is seen ({table})")
+        dropped_per_s = window.firewall.dropped_full / window.duration_s
+        table = f"{facts.fill(window.firewall)}, {facts.number(dropped_per_s)} new flows/s dropped"
+        cause = table if dropped_per_s else f"no cause is seen ({table})"
+        return facts.health("completed_per_s", per_s, f"{facts.number(per_s)} {what}/s completed, {normal}; {cause}")
 
     @staticmethod
     def _asked(window: Window, service: ServiceWindow) -> Evidence:

@@ -97,8 +97,8 @@ class SynFlood:
             return None
         if self._is_answered(flood, window, service) or self._is_outage(flood, service):
             return None
-        if flood.warming and service.synack == 0 and window.start_s == flood.onset_s and excess_per_s < filling_per_s:
-            return None  # a server that is down looks the same until its clients repeat their SYNs, a second later
+        if service.synack == 0 and window.start_s == flood.onset_s and excess_per_s < filling_per_s:
+            return None  # a crowd before a server that is down looks the same until it repeats its SYNs, a second later
         evidence = self._evidence(flood, window, service, down=down)
         asked = attribution.asked_of(service, window.duration_s)
         who = attribution.attribute(asked, sources_so_far=flood.sources)

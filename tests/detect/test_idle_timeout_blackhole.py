@@ -33,8 +33,8 @@ def test_a_knee_names_the_timeout() -> None:
 
 def test_it_is_told_between_losses_and_forgotten_after_them() -> None:
     windows = [woken(second, {SHORT: 1}, {LONG: second % 3 == 0}) for second in range(60)]
-    after = [woken(second, {}, {}) for second in range(60, 120)]
-    assert fired_at(judged(detector(), [*windows, *after]))[-1] == 88
+    after = [woken(second, {}, {}) for second in range(60, 240)]
+    assert fired_at(judged(detector(), [*windows, *after]))[-1] == 178
 
 
 def test_mobile_clients_are_lost_at_any_gap() -> None:

@@ -22,9 +22,8 @@ def detector() -> ServiceSilent:
         (UNANSWERED, 1_400, "120 attempts/s and 280 repeated, 0 packets/s come back"),
         (REFUSED, 1_400, "120 attempts/s, 130 answered with RST: the server refuses"),
         (NOBODY, 0, "nobody asks, normally 120 attempts/s; nothing at all is seen: the link or the tap"),
-        (NOBODY, 900, "nobody asks, normally 120 attempts/s; others go on at 900 packets/s"),
     ],
-    ids=["asked in vain", "refused", "link down", "not asked"],
+    ids=["asked in vain", "refused", "link down"],
 )
 def test_an_outage_is_critical_from_its_third_second_on(silence: ServiceWindow, packets: int, sign: str) -> None:
     found = judged(detector(), [*quiet(), *(window(second, silence, packets=packets) for second in range(20, 25))])
@@ -36,6 +35,13 @@ def test_an_outage_is_critical_from_its_third_second_on(silence: ServiceWindow, 
         == "0 handshakes/s completed, normally 119; no cause is seen (table 6 % of 262,144, 0 new flows/s dropped)"
     )
     assert found[0].evidence[1].text == sign
+
+
+def test_a_busy_service_that_nobody_asks_any_more_is_told_after_some_seconds() -> None:
+    found = judged(detector(), [*quiet(), *(window(second, NOBODY, packets=900) for second in range(20, 40))])
+    assert fired_at(found)[0] == 32
+    assert found[0].onset_s == T0 + 20
+    assert found[0].evidence[1].text == "nobody asks, normally 120 attempts/s; others go on at 900 packets/s"
 
 
 def test_a_udp_service_that_stops_answering_is_told() -> None:
