@@ -31,6 +31,7 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service: str | None
     onset_s: tuple[float, float]
     detected_within_s: float  # of the earliest onset
+    recommendation: str | None  # a playbook's name; None: no change of a firewall would end it
     attribution: Blamed | None = None
 
 
@@ -38,6 +39,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Options
     incidents: tuple[Expected, ...]
     full: Literal["never", "after detection"] | None = None
+    cures: tuple[str, ...] = ()  # playbooks that keep the table from filling, at no cost to healthy sessions
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
