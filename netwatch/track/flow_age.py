@@ -12,7 +12,7 @@ open flow does. The clock never runs backwards: a packet with an earlier time is
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import called, inlined
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Rows
 from netwatch.track.flow_index import signed
@@ -102,7 +102,7 @@ def take_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
         older[after - 1] = before
 
 
-@njit
+@called
 def emit(table: Rows, rows: Rows, row: int, end: int, records: Rows) -> None:
     """Write a record that ended, if anybody wants records."""
     if table[0].keep_records:
@@ -110,7 +110,7 @@ def emit(table: Rows, rows: Rows, row: int, end: int, records: Rows) -> None:
         table[0].records += 1
 
 
-@njit
+@called
 def expire(table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> bool:
     """Close what has been idle for longer than its time-out. ``False``: the output is full, call again when it was taken."""
     for group in range(2):
@@ -151,7 +151,7 @@ def move_clock(table: Rows, now_ns: int, rows: Rows, heads: Links, tails: Links,
     return expire(table, rows, heads, tails, newer, older, records)
 
 
-@njit
+@called
 def oldest_open(table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links) -> int:
     """Take the open flow that was idle longest out of its queue. There must be one."""
     now = table[0].tick

@@ -9,7 +9,7 @@ third pass looks again, since a flow may have come, gone or turned around within
 
 import numpy as np
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import called, inlined, njit
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Layer, Rows, TcpFlag
 from netwatch.model.tracked import GAP_BIN_EDGES_S, FlowEvent
@@ -274,7 +274,7 @@ def find_flow(rows: Rows, slots: Slots, tag: int, packet: Row, kind: int) -> tup
         place = (place + 1) & last
 
 
-@njit
+@called
 def make_room(table: Rows, rows: Rows, slots: Slots, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> int:
     """Free the row of the flow that was idle longest."""
     row: int = table[0].closed_oldest - 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import called, inlined
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Rows
 from netwatch.track.flow_index import signed
@@ -115,7 +115,7 @@ def clear_record(rows: Rows, row: int, ts_ns: int) -> None:
         flow.retransmitted[side] = 0
 
 
-@njit
+@called
 def turn_around(rows: Rows, row: int) -> None:
     """Make the responder the initiator."""
     flow = rows[row]

@@ -9,7 +9,7 @@ sender chooses (FragmentSmack, CVE-2018-5391, was the cost of walking a list of 
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import called, inlined
 
 Bits = NDArray[np.uint64]
 """Shape (datagrams, WORDS)."""
@@ -25,7 +25,7 @@ def mask(word: int, first: int, last: int) -> np.uint64:
     return (np.uint64(0xFFFF_FFFF_FFFF_FFFF) >> np.uint64(63 - high)) & (np.uint64(0xFFFF_FFFF_FFFF_FFFF) << np.uint64(low))
 
 
-@njit
+@called
 def add_range(held: Bits, starts: Bits, row: int, offset: int, end: int, appended: bool) -> int:
     """Take bytes ``offset`` … ``end`` in, or say why not. ``appended``: the last run goes on, no new one begins."""
     first, last = offset >> 3, (end - 1) >> 3

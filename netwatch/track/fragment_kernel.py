@@ -9,7 +9,7 @@ and for each fragment the size of its buffer, which was measured over veth on 6.
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import called, inlined, njit
 from netwatch.model.packet import Layer, Rows
 from netwatch.model.tuple_hash import mix
 from netwatch.track.flow_age import Links
@@ -95,7 +95,7 @@ def bucket_of(packet: Row, buckets: Links, seed: np.uint64) -> int:
     return signed(mix(source + (target << np.uint64(1))) & np.uint64(len(buckets) - 1))
 
 
-@njit
+@called
 def find_datagram(packet: Row, family: int, protocol: int, bucket: int, datagrams: Rows, buckets: Links) -> int:
     """The datagram that a fragment belongs to, -1 if none of it has come."""
     row = signed(buckets[bucket]) - 1
@@ -115,7 +115,7 @@ def find_datagram(packet: Row, family: int, protocol: int, bucket: int, datagram
     return row
 
 
-@njit
+@called
 def begin_datagram(
     packet: Row, family: int, protocol: int, bucket: int, book: Rows, datagrams: Rows, buckets: Links, held: Bits, starts: Bits
 ) -> int:
@@ -149,7 +149,7 @@ def begin_datagram(
     return row
 
 
-@njit
+@called
 def end_datagram(row: int, book: Rows, datagrams: Rows, buckets: Links) -> None:
     """Forget a datagram, whole or given up."""
     datagram = datagrams[row]
@@ -188,7 +188,7 @@ def expire_datagrams(now_ns: int, book: Rows, datagrams: Rows, buckets: Links) -
             book[0].timed_out += 1
 
 
-@njit
+@called
 def take_fragment(packet: Row, row: int, book: Rows, datagrams: Rows, buckets: Links, held: Bits, starts: Bits) -> bool:
     """Add a fragment to its datagram. ``False``: it was refused, and perhaps the datagram is gone."""
     datagram = datagrams[row]
@@ -240,7 +240,7 @@ def take_fragment(packet: Row, row: int, book: Rows, datagrams: Rows, buckets: L
     return False
 
 
-@njit
+@called
 def become_whole(packet: Row, first: Row, length: int, same_block: bool) -> None:
     """Make the completing packet's row describe the whole datagram; time, size on the wire, TTL and interface stay its own."""
     packet.hash, packet.sport, packet.dport, packet.protocol = first.hash, first.sport, first.dport, first.protocol
