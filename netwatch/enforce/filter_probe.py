@@ -9,6 +9,8 @@ must stay.
 import errno
 import os
 import struct
+from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import msgspec
@@ -111,25 +113,25 @@ class Conversation(msgspec.Struct, frozen=True):
             raise
 
 
-def can_filter_delete() -> FilterDeletion:
+def can_filter_delete(delete_matching: Callable[[StateTable, Filter], object] = StateTable.delete_matching) -> FilterDeletion:
     """Try it, for each family.
 
     Where no namespace can be made, or the kernel has no state table there, the answer is that it cannot.
     """
     try:
-        return in_fresh_namespace(_tried)
+        return in_fresh_namespace(partial(_tried, delete_matching))
     except (EnforceError, OSError) as error:
         return FilterDeletion(reason=str(error))
 
 
-def _tried() -> FilterDeletion:
-    works = {version: _family_works(version) for version in FAMILIES}
+def _tried(delete_matching: Callable[[StateTable, Filter], object]) -> FilterDeletion:
+    works = {version: _family_works(version, delete_matching) for version in FAMILIES}
     broken = [f"IPv{version}" for version, good in works.items() if not good]
     reason = f"kernel {os.uname().release} does not honour the filter of a deletion for {' and '.join(broken)}" if broken else ""
     return FilterDeletion(works[4], works[6], reason)
 
 
-def _family_works(version: int) -> bool:
+def _family_works(version: int, delete_matching: Callable[[StateTable, Filter], object]) -> bool:
     client, (server, other) = CLIENTS[version], SERVERS[version]
     goes = Conversation(client, server, 25)
     stays = (
@@ -142,7 +144,8 @@ def _family_works(version: int) -> bool:
             list(netlink.ask(conversation.insertion()))
         table = StateTable()
         try:
-            table.delete_matching(Filter(family=FAMILIES[version], destination=server, protocol=int(Protocol.TCP), port=25, unassured=True))
+            protocol = int(Protocol.TCP)
+            delete_matching(table, Filter(family=FAMILIES[version], destination=server, protocol=protocol, port=25, unassured=True))
         except FirewallRefusedError:
             return False
         finally:

@@ -5,8 +5,9 @@ An entry is taken if its state, its idle time, its opener and its service are wh
 * if its opener is never to be touched (``never_block``),
 * if the caller knows that it lives (``protected``: packets were seen),
 * if the hardware or the fast path carries it (its idle time is unknown), or somebody pinned its time,
-* if its opener sent more than a handshake within the last two minutes. Who sent, the kernel says only with ``nf_conntrack_acct``; without
-  it, an eviction that asks for silent clients takes none.
+* if its opener sent more than a handshake, and something was sent within the last two minutes. How much, the kernel says only with
+  ``nf_conntrack_acct``; without it, an eviction that asks for silent clients takes none. An acknowledgement of what the server said counts
+  as sent: who acknowledges is there.
 """
 
 from collections.abc import Sequence
