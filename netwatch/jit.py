@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
+import numpy as np
 
 KEPT_CACHES = 6
 PACKAGE = Path(__file__).resolve().parent
@@ -92,6 +93,15 @@ def inlined(helper: Kernel) -> Kernel:
 
 
 def called(helper: Kernel) -> Kernel:
-    """Compile a helper that kernels call: for what is rare and large, so that it is not copied to every place. It must not allocate either."""
+    """Compile a helper that kernels call: what is rare and large need not be copied to every place. It must not allocate either."""
     compiled: Kernel = numba.njit(inline="never", nogil=True, no_cfunc_wrapper=True, _nrt=False)(helper)
     return compiled
+
+
+if TYPE_CHECKING:
+
+    def wide(value: Any) -> int:
+        """Widen a number of a row to 64 bits with sign: in compiled code an unsigned one and a signed one add up to a float."""
+
+else:
+    wide = np.int64

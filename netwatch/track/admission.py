@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import called, inlined
+from netwatch.jit import called, inlined, wide
 from netwatch.model.tuple_hash import mix
 from netwatch.track.session_entry import COUNTED, OTHER_TIMEOUTS, Arrays
 from netwatch.track.source_prefix import prefix_hash
@@ -88,7 +88,7 @@ def note_syn(guard: Guard, key: np.uint64, now_ns: int) -> None:
     settings[SYN_COUNT] += 1
     bits = mix(key)
     for _ in range(SYN_FILTER_PROBES):
-        bit = np.int64(bits) & (SYN_FILTER_BITS - 1)
+        bit = wide(bits) & (SYN_FILTER_BITS - 1)
         guard.syn_filters[settings[SYN_FILTER], bit // WORD_BITS] |= ONE << np.uint64(bit % WORD_BITS)
         bits = mix(bits)
 
@@ -100,7 +100,7 @@ def syn_was_seen(guard: Guard, key: np.uint64) -> bool:
         found = True
         bits = mix(key)
         for _ in range(SYN_FILTER_PROBES):
-            bit = np.int64(bits) & (SYN_FILTER_BITS - 1)
+            bit = wide(bits) & (SYN_FILTER_BITS - 1)
             found = found and (guard.syn_filters[number, bit // WORD_BITS] >> np.uint64(bit % WORD_BITS)) & ONE != 0
             bits = mix(bits)
         if found:
@@ -109,23 +109,23 @@ def syn_was_seen(guard: Guard, key: np.uint64) -> bool:
 
 
 @inlined
-def holder_of(table: Arrays, row: int) -> int:
+def holder_of(table: Arrays, row: np.uint64) -> int:
     """The counter of an entry's source prefix and service."""
     entry = table.entries[row]
-    return np.int64(prefix_hash(entry["src_hi"], entry["src_lo"], np.int64(entry["group"]))) & (len(table.holders) - 1)
+    return wide(prefix_hash(entry["src_hi"], entry["src_lo"], wide(entry["group"]))) & (len(table.holders) - 1)
 
 
 @called
-def count_holder(table: Arrays, row: int) -> None:
+def count_holder(table: Arrays, row: np.uint64) -> None:
     """Add an entry to what its source prefix holds of its service; ``release`` takes it off again."""
     table.entries[row]["status"] |= COUNTED
     table.holders[holder_of(table, row)] += 1
 
 
 @called
-def apply_rules(table: Arrays, guard: Guard, row: int) -> None:
+def apply_rules(table: Arrays, guard: Guard, row: np.uint64) -> None:
     """What a mitigation does with an entry that it admitted."""
-    rules = guard.rules[np.int64(table.entries[row]["group"])]
+    rules = guard.rules[wide(table.entries[row]["group"])]
     if rules & RETIMED:
         table.entries[row]["status"] |= OTHER_TIMEOUTS
     if rules & LIMITED:
@@ -158,7 +158,7 @@ def admit(
         return ADMIT_PROXIED if kind == ACK and syn_was_seen(guard, key) else REFUSE
     if not opens or from_service:
         return ADMIT
-    hashed = np.int64(prefix_hash(src_hi, src_lo, group))
+    hashed = wide(prefix_hash(src_hi, src_lo, group))
     if rules & LIMITED and table.holders[hashed & (len(table.holders) - 1)] >= guard.settings[CONNECTION_LIMIT]:
         return REFUSE
     if rules & METERED:

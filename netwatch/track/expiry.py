@@ -20,8 +20,7 @@ Not modelled: that a pass over a table of millions takes the kernel some tenths 
 
 import numpy as np
 
-from netwatch.jit import called, inlined, njit
-from netwatch.model.packet import Rows
+from netwatch.jit import called, inlined, njit, wide
 from netwatch.track.admission import holder_of
 from netwatch.track.session_entry import (
     ASSURED,
@@ -43,7 +42,8 @@ from netwatch.track.session_entry import (
     LINGERING,
     LIVE,
     NEXT_TIMER,
-    NO_NEXT,
+    NO_PAGE,
+    NO_ROW,
     NOW,
     OPTIONS,
     ROWS_USED,
@@ -51,8 +51,9 @@ from netwatch.track.session_entry import (
     UNREPLIED_COLUMN,
     WHEEL_TICK,
     Arrays,
+    Row,
 )
-from netwatch.track.session_slots import EXPIRED_BIT, ROW_MASK, remove_slot, slot_of, window
+from netwatch.track.session_slots import EMPTY, EXPIRED_BIT, ONE, ROW_MASK, remove_slot, slot_of, window
 from netwatch.track.tcp_tracker import CLOSE, FIN_WAIT
 
 TICK_SHIFT = 28
@@ -64,7 +65,6 @@ FIRST_VISIT_NS = 30_000_000_000
 PAGE_LENGTH = 32  # numbers: 128 bytes
 NEXT_PAGE, ROWS_ON_PAGE, FIRST_ON_PAGE = 0, 1, 2
 PAGE_ROWS = PAGE_LENGTH - FIRST_ON_PAGE
-NO_ROW = -1
 UNSET = -(1 << 63)
 NEVER = (1 << 63) - 1
 
@@ -83,10 +83,10 @@ RUNS_AT_ONCE = 512
 
 
 @inlined
-def count(table: Arrays, entry: Rows, step: np.int64) -> None:
+def count(table: Arrays, entry: Row, step: int) -> None:
     """Add an entry to the counts of its group, or take it out."""
-    group, status = np.int64(entry["group"]), entry["status"]
-    table.counts[group, np.int64(entry["state"])] += step
+    group, status = wide(entry["group"]), entry["status"]
+    table.counts[group, wide(entry["state"])] += step
     if not status & SEEN_REPLY:
         table.counts[group, UNREPLIED_COLUMN] += step
     if status & ASSURED:
@@ -94,19 +94,19 @@ def count(table: Arrays, entry: Rows, step: np.int64) -> None:
 
 
 @inlined
-def hang(table: Arrays, entry: Rows, row: int, due_ns: int) -> None:
+def hang(table: Arrays, entry: Row, row: np.uint64, due_ns: int) -> None:
     """Write an entry into the slot that the wheel reaches after ``due_ns``. The caller has seen to it that there is a free page."""
     now_tick = table.numbers[WHEEL_TICK]
     slot = min(max((due_ns >> TICK_SHIFT) + 1, now_tick + 1), now_tick + WHEEL_MASK) & WHEEL_MASK
-    page = np.int64(table.wheel[slot])
-    if page == NO_NEXT or table.pages[page, ROWS_ON_PAGE] == PAGE_ROWS:
+    page = wide(table.wheel[slot])
+    if page == NO_PAGE or table.pages[page, ROWS_ON_PAGE] == PAGE_ROWS:
         fresh = table.numbers[FREE_PAGE]
         table.numbers[FREE_PAGE] = table.pages[fresh, NEXT_PAGE]
         table.pages[fresh, NEXT_PAGE] = page
         table.pages[fresh, ROWS_ON_PAGE] = 0
         table.wheel[slot] = fresh
         page = fresh
-    written = np.int64(table.pages[page, ROWS_ON_PAGE])
+    written = wide(table.pages[page, ROWS_ON_PAGE])
     table.pages[page, FIRST_ON_PAGE + written] = row
     table.pages[page, ROWS_ON_PAGE] = written + 1
     table.numbers[HUNG] += 1
@@ -114,22 +114,22 @@ def hang(table: Arrays, entry: Rows, row: int, due_ns: int) -> None:
 
 
 @inlined
-def renew(table: Arrays, entry: Rows, row: int, expires_ns: int) -> None:
+def renew(table: Arrays, entry: Row, row: np.uint64, expires_ns: int) -> None:
     """Set when an entry ends; only an earlier end than the wheel knows of is written there."""
     earlier = expires_ns < entry["expires_ns"]
     entry["expires_ns"] = expires_ns
     if earlier and entry["wheel_slot"]:
         now_tick = table.numbers[WHEEL_TICK]
-        met_tick = now_tick + 1 + ((np.int64(entry["wheel_slot"]) - now_tick - 2) & WHEEL_MASK)
+        met_tick = now_tick + 1 + ((wide(entry["wheel_slot"]) - now_tick - 2) & WHEEL_MASK)
         if (expires_ns >> TICK_SHIFT) + 1 < met_tick:
             hang(table, entry, row, expires_ns)
 
 
 @called
-def release(table: Arrays, row: int, position: int) -> None:
+def release(table: Arrays, row: np.uint64, position: np.uint64) -> None:
     """Remove the entry that a slot holds, and free its row."""
     entry = table.entries[row]
-    count(table, entry, np.int64(-1))
+    count(table, entry, wide(-1))
     if entry["status"] & EXPIRED:
         table.numbers[LINGERING] -= 1
     if entry["status"] & COUNTED:
@@ -143,7 +143,7 @@ def release(table: Arrays, row: int, position: int) -> None:
 
 
 @inlined
-def expire(table: Arrays, entry: Rows, row: int) -> None:
+def expire(table: Arrays, entry: Row, row: np.uint64) -> None:
     """An entry is past its time-out: remove it, or leave it for netfilter's collector."""
     if table.numbers[OPTIONS] & LAGGING:
         entry["status"] |= EXPIRED
@@ -162,13 +162,13 @@ def turn_wheel(table: Arrays, now_ns: int) -> None:
     table.numbers[WHEEL_TICK] = now_tick
     for tick in range(from_tick + 1, min(now_tick, from_tick + WHEEL_SLOTS) + 1):
         slot = tick & WHEEL_MASK
-        page = np.int64(table.wheel[slot])
-        table.wheel[slot] = NO_NEXT
-        while page != NO_NEXT:
-            written = np.int64(table.pages[page, ROWS_ON_PAGE])
+        page = wide(table.wheel[slot])
+        table.wheel[slot] = NO_PAGE
+        while page != NO_PAGE:
+            written = wide(table.pages[page, ROWS_ON_PAGE])
             table.numbers[HUNG] -= written
             for place in range(FIRST_ON_PAGE, FIRST_ON_PAGE + written):
-                row = np.int64(table.pages[page, place])
+                row = np.uint64(table.pages[page, place])
                 entry = table.entries[row]
                 if entry["wheel_slot"] == slot + 1:
                     entry["wheel_slot"] = 0
@@ -176,7 +176,7 @@ def turn_wheel(table: Arrays, now_ns: int) -> None:
                         expire(table, entry, row)
                     else:
                         hang(table, entry, row, entry["expires_ns"])
-            behind = np.int64(table.pages[page, NEXT_PAGE])
+            behind = wide(table.pages[page, NEXT_PAGE])
             table.pages[page, NEXT_PAGE] = table.numbers[FREE_PAGE]
             table.numbers[FREE_PAGE] = page
             page = behind
@@ -187,11 +187,12 @@ def write_wheel_anew(table: Arrays) -> None:
     """Write down only what is in the table, each entry once."""
     for page in range(len(table.pages)):
         table.pages[page, NEXT_PAGE] = page + 1
-    table.pages[len(table.pages) - 1, NEXT_PAGE] = NO_NEXT
+    table.pages[len(table.pages) - 1, NEXT_PAGE] = NO_PAGE
     table.numbers[FREE_PAGE] = 0
     table.numbers[HUNG] = 0
-    table.wheel[:] = NO_NEXT
-    for row in range(table.numbers[ROWS_USED]):
+    table.wheel[:] = NO_PAGE
+    for number in range(1, table.numbers[ROWS_USED]):
+        row = np.uint64(number)
         entry = table.entries[row]
         if entry["wheel_slot"]:
             hang(table, entry, row, min(entry["expires_ns"], table.numbers[NOW] + FIRST_VISIT_NS))
@@ -202,20 +203,20 @@ def average_time_left(table: Arrays, now_ns: int) -> int:
     """The collector's running average over the first entries it meets, jiffies; each hangs in two buckets and is met twice."""
     average, met = LONGEST_PAUSE, AVERAGE_STARTS_WITH
     for slot in table.slots:
-        if slot == 0 or slot & EXPIRED_BIT:
+        if slot == EMPTY or slot & EXPIRED_BIT:
             continue
-        left = (table.entries[(slot & ROW_MASK) - 1]["expires_ns"] - now_ns) // JIFFY_NS
+        left = (table.entries[slot & ROW_MASK]["expires_ns"] - now_ns) // JIFFY_NS
         left = min(max(left, SHORTEST_PAUSE), LONGEST_COUNTED)
         for _ in range(2):
             met += 1
-            average += np.int64((left - average) / met)  # toward zero, as C divides
+            average += wide((left - average) / met)  # toward zero, as C divides
         if met >= AVERAGE_STOPS_AT:
             break
     return average
 
 
 @inlined
-def may_be_sacrificed(entry: Rows) -> bool:
+def may_be_sacrificed(entry: Row) -> bool:
     """gc_worker_can_early_drop: unassured, or a TCP connection that is closing."""
     return not entry["status"] & ASSURED or FIN_WAIT <= entry["state"] <= CLOSE
 
@@ -231,13 +232,14 @@ def collect(table: Arrays, at_most: int) -> None:
     pressed = numbers[EARLY_DROP_FAILED] != 0
     numbers[EARLY_DROP_FAILED] = 0
     nearly_full = numbers[LIMIT] // 100 * 95
-    position, removed = numbers[COLLECT_SLOT], 0
+    slot_count = np.uint64(len(table.slots))
+    position, removed = np.uint64(numbers[COLLECT_SLOT]), 0
     if numbers[LINGERING] == 0 and not pressed:
-        position = len(table.slots)
-    while position < len(table.slots):
+        position = slot_count
+    while position < slot_count:
         slot = table.slots[position]
-        row = (slot & ROW_MASK) - 1
-        if slot & EXPIRED_BIT or (pressed and slot != 0 and numbers[LIVE] >= nearly_full and may_be_sacrificed(table.entries[row])):
+        row = slot & ROW_MASK
+        if slot & EXPIRED_BIT or (pressed and slot != EMPTY and numbers[LIVE] >= nearly_full and may_be_sacrificed(table.entries[row])):
             if removed > at_most:
                 numbers[COLLECT_SLOT] = position
                 numbers[COLLECT_AT] = now_ns + JIFFY_NS
@@ -246,7 +248,7 @@ def collect(table: Arrays, at_most: int) -> None:
             numbers[EXPIRED_TOTAL] += 1
             removed += 1
         else:
-            position += 1
+            position += ONE
     numbers[COLLECT_SLOT] = 0
     pause = min(max(numbers[COLLECT_AFTER], SHORTEST_PAUSE), LONGEST_PAUSE)
     taken = max((now_ns - numbers[COLLECT_STARTED]) // JIFFY_NS, 1)
@@ -267,11 +269,11 @@ def run_timers(table: Arrays, now_ns: int) -> None:
         numbers[COLLECT_AT] += now_ns  # until now the time from the first packet on
     lagging = numbers[OPTIONS] & LAGGING != 0
     runs = 0
-    at_most = np.int64(EXPIRED_A_RUN)
+    at_most = wide(EXPIRED_A_RUN)
     while lagging and numbers[COLLECT_AT] <= now_ns:
         if runs == RUNS_AT_ONCE:
             numbers[COLLECT_AT] = now_ns
-            at_most = np.int64(NEVER)
+            at_most = wide(NEVER)
         turn_wheel(table, numbers[COLLECT_AT])
         collect(table, at_most)
         runs += 1
@@ -282,17 +284,17 @@ def run_timers(table: Arrays, now_ns: int) -> None:
 
 
 @called
-def reap_window(table: Arrays, tag: int, found: int) -> None:
+def reap_window(table: Arrays, tag: np.uint64, found: np.uint64) -> None:
     """A lookup removes the expired entries it walks over: a whole bucket, or the part in front of the entry it finds.
 
     netfilter adds entries at the head of their buckets, so those in front are those made later.
     """
-    position, end = window(table, tag, np.int64(0))
+    position, end = window(table, tag, wide(0))
     while position < end:
         slot = table.slots[position]
-        row = (slot & ROW_MASK) - 1
+        row = slot & ROW_MASK
         if slot & EXPIRED_BIT and (found == NO_ROW or table.entries[row]["created_ns"] > table.entries[found]["created_ns"]):
             release(table, row, position)
             table.numbers[EXPIRED_TOTAL] += 1
         else:
-            position += 1
+            position += ONE

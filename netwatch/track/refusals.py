@@ -12,8 +12,7 @@ pushes out first those that showed no life.
 
 import numpy as np
 
-from netwatch.jit import called, inlined
-from netwatch.model.packet import Rows
+from netwatch.jit import called, inlined, wide
 from netwatch.model.tuple_hash import FIXED_SEED, tuple_hash
 from netwatch.track.admission import ADMIT, ADMIT_PROXIED, ONE, REFUSE, Guard, admit, in_ranges
 from netwatch.track.plain_enums import VERDICT_DROPPED, VERDICT_NONE
@@ -24,11 +23,12 @@ from netwatch.track.session_entry import (
     HANDSHAKE,
     HEALTHY,
     HEALTHY_HIT,
+    NO_ROW,
     SERVER_PAYLOAD,
     SHED_TOTAL,
     Arrays,
+    Row,
 )
-from netwatch.track.session_lookup import NO_ROW
 from netwatch.track.tcp_tracker import ACK, NO_KIND, ORIGINAL, SYN, SYN_ACK
 
 # Bits of Guard.refused_marks beside HANDSHAKE, CLIENT_PAYLOAD and SERVER_PAYLOAD.
@@ -56,16 +56,16 @@ def tuple_key(
 def source_is_lower(src_hi: np.uint64, src_lo: np.uint64, dst_hi: np.uint64, dst_lo: np.uint64, sport: int, dport: int) -> bool:
     """Tells the two directions of a flow apart without a look at any entry."""
     if src_hi != dst_hi:
-        return src_hi < dst_hi
+        return bool(src_hi < dst_hi)
     if src_lo != dst_lo:
-        return src_lo < dst_lo
+        return bool(src_lo < dst_lo)
     return sport < dport
 
 
 @called
 def refused_place(guard: Guard, key: np.uint64) -> int:
     """Where a flow is remembered."""
-    base = np.int64(key >> SET_SHIFT) * REFUSED_WAYS
+    base = wide(key >> SET_SHIFT) * REFUSED_WAYS
     for place in range(base, base + REFUSED_WAYS):
         if guard.refused_keys[place] == key:
             return place
@@ -75,11 +75,11 @@ def refused_place(guard: Guard, key: np.uint64) -> int:
 @called
 def remember(guard: Guard, key: np.uint64, marks: int) -> int:
     """Remember a flow in place of the one of its set that shows the least life."""
-    base = np.int64(key >> SET_SHIFT) * REFUSED_WAYS
+    base = wide(key >> SET_SHIFT) * REFUSED_WAYS
     chosen, chosen_life = base, HEALTHY + 2
     for step in range(REFUSED_WAYS):
-        place = base + ((np.int64(key) >> 1) + step) % REFUSED_WAYS
-        life = 0 if guard.refused_keys[place] == 0 else 1 + np.int64(guard.refused_marks[place] & HEALTHY)
+        place = base + ((wide(key) >> 1) + step) % REFUSED_WAYS
+        life = 0 if guard.refused_keys[place] == 0 else 1 + wide(guard.refused_marks[place] & HEALTHY)
         if life < chosen_life:
             chosen, chosen_life = place, life
     guard.refused_keys[chosen] = key
@@ -90,7 +90,7 @@ def remember(guard: Guard, key: np.uint64, marks: int) -> int:
 @called
 def follow(table: Arrays, guard: Guard, place: int, lower: bool, kind: int, payload_len: int) -> None:
     """One more packet of a remembered flow: has it proved healthy?"""
-    marks = np.int64(guard.refused_marks[place])
+    marks = wide(guard.refused_marks[place])
     from_client = lower == (marks & CLIENT_LOWER != 0)
     if kind == SYN_ACK and not from_client:
         marks |= ANSWERED
@@ -105,15 +105,17 @@ def follow(table: Arrays, guard: Guard, place: int, lower: bool, kind: int, payl
 
 
 @inlined
-def marks_of_entry(table: Arrays, row: int, lower: bool, direction: int) -> int:
+def marks_of_entry(table: Arrays, row: np.uint64, lower: bool, direction: np.uint64) -> int:
     """What an entry knows of its flow. ``lower`` and ``direction`` are of one of its packets."""
-    history = np.int64(table.entries[row]["history"])
+    history = wide(table.entries[row]["history"])
     from_client = (direction == ORIGINAL) == (history & CLIENT_ANSWERS == 0)
     return history & HEALTHY | (CLIENT_LOWER if lower == from_client else 0)
 
 
 @called
-def refuse(table: Arrays, guard: Guard, row: int, direction: int, key: np.uint64, lower: bool, kind: int, payload_len: int) -> None:
+def refuse(
+    table: Arrays, guard: Guard, row: np.uint64, direction: np.uint64, key: np.uint64, lower: bool, kind: int, payload_len: int
+) -> None:
     """A packet is refused. Without an entry the first packet refused says who the client is; only TCP has a handshake to complete."""
     table.numbers[SHED_TOTAL] += 1
     place = refused_place(guard, key)
@@ -124,12 +126,14 @@ def refuse(table: Arrays, guard: Guard, row: int, direction: int, key: np.uint64
 
 
 @called
-def stopped_in_front(table: Arrays, guard: Guard, row: int, direction: int, packet: Rows, sport: int, dport: int, kind: int) -> int:
+def stopped_in_front(
+    table: Arrays, guard: Guard, row: np.uint64, direction: np.uint64, packet: Row, sport: int, dport: int, kind: int
+) -> int:
     """What a mitigation does with a packet before the table sees it: a verdict, or ``SHOWN_TO_TABLE``."""
     src_hi, src_lo, dst_hi, dst_lo = packet["src_hi"], packet["src_lo"], packet["dst_hi"], packet["dst_lo"]
-    key = tuple_key(src_hi, src_lo, dst_hi, dst_lo, sport, dport, np.int64(packet["protocol"]))
+    key = tuple_key(src_hi, src_lo, dst_hi, dst_lo, sport, dport, wide(packet["protocol"]))
     lower = source_is_lower(src_hi, src_lo, dst_hi, dst_lo, sport, dport)
-    payload_len = np.int64(packet["payload_len"])
+    payload_len = wide(packet["payload_len"])
     if len(guard.dropped) and in_ranges(guard.dropped, src_hi, src_lo):
         refuse(table, guard, row, direction, key, lower, kind, payload_len)
         return VERDICT_DROPPED
@@ -137,7 +141,7 @@ def stopped_in_front(table: Arrays, guard: Guard, row: int, direction: int, pack
     if place == NOT_REMEMBERED or guard.refused_marks[place] & WAS_EVICTED:
         return SHOWN_TO_TABLE
     from_client = lower == (guard.refused_marks[place] & CLIENT_LOWER != 0)
-    if from_client and (kind == SYN or kind == NO_KIND):
+    if from_client and kind in (SYN, NO_KIND):
         return SHOWN_TO_TABLE
     follow(table, guard, place, lower, kind, payload_len)
     return VERDICT_NONE
@@ -145,24 +149,24 @@ def stopped_in_front(table: Arrays, guard: Guard, row: int, direction: int, pack
 
 @called
 def ask_admission(
-    table: Arrays, guard: Guard, packet: Rows, sport: int, dport: int, group: int, from_service: bool, kind: int, opens: bool, now_ns: int
+    table: Arrays, guard: Guard, packet: Row, sport: int, dport: int, group: int, from_service: bool, kind: int, opens: bool, now_ns: int
 ) -> tuple[int, int]:
     """A packet without an entry: is it admitted, and which history does its entry take over from one that was evicted?
 
     A remembered flow that opens an entry again is forgotten.
     """
     src_hi, src_lo, dst_hi, dst_lo = packet["src_hi"], packet["src_lo"], packet["dst_hi"], packet["dst_lo"]
-    key = tuple_key(src_hi, src_lo, dst_hi, dst_lo, sport, dport, np.int64(packet["protocol"]))
+    key = tuple_key(src_hi, src_lo, dst_hi, dst_lo, sport, dport, wide(packet["protocol"]))
     lower = source_is_lower(src_hi, src_lo, dst_hi, dst_lo, sport, dport)
-    payload_len = np.int64(packet["payload_len"])
+    payload_len = wide(packet["payload_len"])
     admission = admit(table, guard, key, src_hi, src_lo, group, from_service, kind, opens, now_ns)
     if admission == REFUSE:
-        refuse(table, guard, np.int64(NO_ROW), np.int64(ORIGINAL), key, lower, kind, payload_len)
+        refuse(table, guard, NO_ROW, ORIGINAL, key, lower, kind, payload_len)
     place = refused_place(guard, key)
     if place == NOT_REMEMBERED or not (admission == ADMIT_PROXIED or (admission == ADMIT and opens)):
         return admission, 0
     follow(table, guard, place, lower, kind, payload_len)
-    marks = np.int64(guard.refused_marks[place])
+    marks = wide(guard.refused_marks[place])
     guard.refused_keys[place] = 0
     if not marks & WAS_EVICTED or kind == SYN:
         return admission, 0
@@ -170,7 +174,7 @@ def ask_admission(
 
 
 @called
-def count_returned(table: Arrays, row: int) -> None:
+def count_returned(table: Arrays, row: np.uint64) -> None:
     """An evicted session that came back carries payload: it is healthy once it has all that makes it so."""
     entry = table.entries[row]
     if entry["history"] & EVICTED_BEFORE and entry["history"] & HEALTHY == HEALTHY:

@@ -7,13 +7,16 @@ The second line is two records of 32 bytes, so that a packet's two sides are ``t
 the same bytes seen through a second array. What belongs to the connection as a whole fills the gaps that this leaves.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.model.packet import Rows
 from netwatch.model.session import STATE_COUNT
+
+Row = Any
+"""One element of ``Rows``, as compiled code sees it."""
 
 ENTRY = np.dtype(
     [
@@ -30,7 +33,7 @@ ENTRY = np.dtype(
         ("history", np.uint8),  # HANDSHAKE …
         ("expires_ns", np.int64),
         ("last_seen_ns", np.int64),
-        ("tag", np.uint32),  # upper half of the hash; of a free row the next free one, NO_TAG none
+        ("tag", np.uint32),  # upper half of the hash; of a free row the next free one, 0 none
         ("wheel_slot", np.uint16),  # slot of the timing wheel + 1; 0: in none
         ("icmp_type", np.uint8),
         ("icmp_code", np.uint8),
@@ -62,9 +65,8 @@ SIDE = np.dtype(
         ("of_the_entry", np.uint8, (14,)),
     ]
 )
-SIDES_PER_ENTRY = ENTRY.itemsize // SIDE.itemsize
-FIRST_SIDE = 2
-assert ENTRY.itemsize == 128 and SIDE.itemsize == 32
+SIDES_PER_ENTRY, FIRST_SIDE = np.uint64(ENTRY.itemsize // SIDE.itemsize), np.uint64(2)
+assert (ENTRY.itemsize, SIDE.itemsize) == (128, 32)
 
 # ENTRY.status
 SEEN_REPLY = 0x01
@@ -125,9 +127,9 @@ TIMEOUT_COLUMNS = 20
     EARLY_DROP_FAILED,  # since the collector's last run
     LIVE,  # entries that count, expired ones included
     LINGERING,  # of those, the expired
-    ROWS_USED,  # rows below this were used at least once
-    FREE_ROW,  # head of the list of free rows, NO_NEXT none
-    FREE_PAGE,  # head of the list of free pages of the wheel, NO_NEXT none
+    ROWS_USED,  # rows from 1 up to below this were used at least once
+    FREE_ROW,  # head of the list of free rows, 0 none
+    FREE_PAGE,  # head of the list of free pages of the wheel, NO_PAGE none
     HUNG,  # rows in the wheel's pages, those that no longer belong there included
     CREATED,
     EXPIRED_TOTAL,
@@ -138,18 +140,21 @@ TIMEOUT_COLUMNS = 20
     PEAK_AT,
     FULL_AT,  # first moment at the limit; NEVER_FULL
     LIMIT,
-    BUCKETS,
+    WINDOWS,  # half the buckets of netfilter's table
+    WINDOW_WIDTH,  # 2**-20 slots
     MAX_RETRANSMISSIONS,
     STREAM_AFTER,  # age from which a UDP entry with traffic both ways is a stream, ns
     OPTIONS,  # STRICT …
     HEALTHY_HIT,
     SHED_TOTAL,
     TOUCHED,  # meaningless: a place to put what is read only to fetch it
-) = range(30)
-NUMBER_COUNT = 30
+) = range(31)
+NUMBER_COUNT = 31
 NEVER_FULL = -1
-NO_NEXT = -1
-NO_TAG = 0xFFFF_FFFF  # NO_NEXT as it is kept in the tag of a free row
+NO_PAGE = -1
+NO_ROW = np.uint64(0)
+"""Row 0 is never used. Rows and slots are unsigned numbers, since compiled code tests each signed index for being negative."""
+
 
 # Bits of the number OPTIONS.
 STRICT = 0x01
@@ -162,11 +167,11 @@ EXPIRY = 0x10
 class Arrays(NamedTuple):
     """The whole table as kernels see it."""
 
-    entries: Rows  # ENTRY, shape (capacity,)
-    sides: Rows  # SIDE, the same bytes, shape (capacity * SIDES_PER_ENTRY,)
-    wheel: NDArray[np.int32]  # first page of each slot of the timing wheel, NO_NEXT none
+    entries: Rows  # ENTRY, shape (capacity,); row 0 is never used
+    sides: Rows  # SIDE, the same bytes, shape (4 * capacity,)
+    wheel: NDArray[np.int32]  # first page of each slot of the timing wheel, NO_PAGE none
     pages: NDArray[np.int32]  # of the wheel: next page, number of rows, rows; shape (pages, PAGE_LENGTH)
-    slots: NDArray[np.int64]  # tag << 32 | EXPIRED_BIT | ASSURED_BIT | row + 1, or 0; a power of two
+    slots: NDArray[np.uint64]  # tag << 32 | EXPIRED_BIT | ASSURED_BIT | row, or 0; a power of two
     counts: NDArray[np.int64]  # shape (groups, COUNT_COLUMNS)
     verdicts: NDArray[np.int64]  # packets by Verdict
     timeouts_ns: NDArray[np.int64]  # shape (2, TIMEOUT_COLUMNS)

@@ -1,16 +1,17 @@
 """The session table's way of one block of packets: find the entry, ask its protocol's tracker, count.
 
-Packets are handled 32 at a time. First the slots of all of them are touched, then the entries, then they are judged one after the other, so
-that the memory they lie in is fetched for all at once. The last step searches again, since a packet may make or remove what the next one
-looks for. Everything on the packets' common way is inlined into one kernel: a call costs more than most of the work here.
+Packets are handled 32 at a time. First the rows and slots of all of them are touched, then the entries, then they are judged one after the
+other, so that the memory they lie in is fetched for all at once. The last step searches again, since a packet may make or remove what the
+next one looks for. Everything on the common way is inlined into one kernel; what opens a session is one call away, or the compiler would
+prepare for it with every packet.
 
-Where rows or slots run out, the kernel returns how far it came; the caller makes the arrays larger and calls again.
+Where rows, slots or pages run out, the kernel returns how far it came; the caller makes the arrays larger and calls again.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import called, inlined, njit, wide
 from netwatch.model.packet import DecodeStatus, Layer, Rows
 from netwatch.track.admission import ACTIVE, ADMIT_PROXIED, REFUSE, UNTRACK, Guard, apply_rules
 from netwatch.track.expiry import PAGE_ROWS, WHEEL_SLOTS, reap_window, release, run_timers
@@ -40,25 +41,27 @@ from netwatch.track.session_entry import (
     DROPPED_FULL,
     EARLY_DROP,
     EXPIRED_TOTAL,
+    FIRST_SIDE,
     HUNG,
     LIMIT,
     LINGERING,
     LIVE,
     NEXT_TIMER,
+    NO_ROW,
     NOW,
     OPTIONS,
     SEEN_REPLY,
-    FIRST_SIDE,
     SIDES_PER_ENTRY,
     STRICT,
     TOUCHED,
     Arrays,
+    Row,
 )
-from netwatch.track.session_lookup import ERROR_TYPE, ICMP_ANSWERS, ICMP_OPENS, NO_ROW, UNKNOWN_TYPE, UNTRACKED_TYPE, concerns_session, find
+from netwatch.track.session_lookup import ERROR_TYPE, ICMP_ANSWERS, ICMP_OPENS, UNKNOWN_TYPE, UNTRACKED_TYPE, concerns_session, find
 from netwatch.track.session_rows import make_entry, make_room
-from netwatch.track.session_slots import ROW_MASK, TAG_BITS, TAG_MASK, hash_tag, home_slot, slot_of
-from netwatch.track.session_trackers import REOPEN, begin_proxied, begin_tcp, track_datagram, track_tcp
-from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, ORIGINAL, REPLY, SYN
+from netwatch.track.session_slots import EMPTY, ONE, ROW_MASK, TAG_SHIFT, hash_tag, home_slot, slot_of
+from netwatch.track.session_trackers import REOPEN, begin_proxied, begin_syn, begin_tcp, track_datagram, track_tcp
+from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, REPLY, SYN
 
 BATCH = 32
 LATEST_NS = 1 << 62
@@ -89,11 +92,69 @@ IPV6_LAYER, FRAGMENT_LAYER, HELD_LAYER = int(Layer.IPV6), int(Layer.FRAGMENT), i
 WHOLE_LAYERS = int(Layer.FIRST_FRAGMENT | Layer.REASSEMBLED)
 TCP_FLAG_MASK = 0x3F
 
+STILL_TO_TRACK = -1
+"""In place of a verdict: the entry is made, and its tracker has yet to judge the packet."""
+
+
+@called
+def open_session(
+    table: Arrays,
+    guard: Guard,
+    packet: Row,
+    mark: Row,
+    tag: np.uint64,
+    sport: int,
+    dport: int,
+    icmp_type: int,
+    kind: int,
+    opens: bool,
+    events: int,
+) -> tuple[int, int, int, np.uint64]:
+    """A packet without an entry: verdict (or ``STILL_TO_TRACK``), reason, events, and the row of its entry if it made one.
+
+    As in netfilter, room is made before the tracker is asked whether the packet may open a session at all.
+    """
+    numbers = table.numbers
+    now_ns = numbers[NOW]
+    group, from_service = wide(mark["service"]), mark["service"] != 0 and mark["toward_service"] == 0
+    history, proxied = 0, False
+    guarded = guard.settings[ACTIVE] != 0
+    if guarded:
+        admission, history = ask_admission(table, guard, packet, sport, dport, group, from_service, kind, opens, now_ns)
+        if admission == UNTRACK:
+            return VERDICT_UNTRACKED, VALID, events, NO_ROW
+        if admission == REFUSE:
+            return VERDICT_DROPPED, VALID, events | SHED_EVENT, NO_ROW
+        proxied = admission == ADMIT_PROXIED
+    if numbers[LIVE] >= numbers[LIMIT]:
+        if not numbers[OPTIONS] & EARLY_DROP or not make_room(table, tag):
+            numbers[DROPPED_FULL] += 1
+            return VERDICT_DROPPED, VALID, events, NO_ROW
+        events |= EARLY_DROPPED_EVENT
+    if kind == MALFORMED:
+        return VERDICT_INVALID, MALFORMED_PACKET, events, NO_ROW
+    if not opens and not proxied:
+        return VERDICT_INVALID, NO_SESSION, events, NO_ROW
+    row = make_entry(table, packet, tag, sport, dport, icmp_type, group, from_service, now_ns)
+    events |= CREATED_EVENT
+    if guarded:
+        table.entries[row]["history"] |= history
+        apply_rules(table, guard, row)
+    if kind == NO_KIND:
+        return STILL_TO_TRACK, VALID, events, row
+    begin_tcp(table, row, packet, kind)
+    if proxied:
+        return VERDICT_NEW, VALID, events | begin_proxied(table, row, packet, now_ns), row
+    if kind == SYN:
+        begin_syn(table, row, packet, now_ns)
+        return VERDICT_NEW, VALID, events, row
+    return STILL_TO_TRACK, VALID, events | PICKED_UP_EVENT, row
+
 
 @inlined
-def judge(table: Arrays, guard: Guard, packet: Rows, quoted: Rows, mark: Rows, now_ns: int) -> tuple[int, int, int]:
+def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now_ns: int) -> tuple[int, int, int]:
     """One packet: its verdict, why it is invalid, and its events."""
-    layers = np.int64(packet["layers"])
+    layers = wide(packet["layers"])
     shown = STATUS_SHOWN[packet["status"]]
     if shown != SHOWN or layers & (FRAGMENT_LAYER | HELD_LAYER) or not layers & IP_LAYERS:
         if shown == NOT_SHOWN or layers & HELD_LAYER or not layers & IP_LAYERS:
@@ -102,33 +163,33 @@ def judge(table: Arrays, guard: Guard, packet: Rows, quoted: Rows, mark: Rows, n
             return VERDICT_NONE, VALID, 0
         if shown == SHOWN_MALFORMED:
             return VERDICT_INVALID, MALFORMED_PACKET, 0
-    protocol = np.int64(packet["protocol"])
-    sport, dport = np.int64(packet["sport"]), np.int64(packet["dport"])
-    icmp_type, icmp_answer, icmp_id = np.int64(0), np.int64(0), np.int64(0)
-    kind = NO_KIND
+    protocol = wide(packet["protocol"])
+    sport, dport = wide(packet["sport"]), wide(packet["dport"])
+    icmp_type, icmp_answer, icmp_id = wide(0), wide(0), wide(0)
+    kind = wide(NO_KIND)
     opens = True
     if protocol == TCP_PROTOCOL:
-        kind = np.int64(KINDS[packet["tcp_flags"] & TCP_FLAG_MASK])
+        kind = wide(KINDS[packet["tcp_flags"] & TCP_FLAG_MASK])
         opens = kind == SYN or (kind == ACK and not table.numbers[OPTIONS] & STRICT)
-    elif protocol == ICMP_PROTOCOL or protocol == ICMPV6_PROTOCOL:
+    elif protocol in (ICMP_PROTOCOL, ICMPV6_PROTOCOL):
         family = 1 if layers & IPV6_LAYER else 0
         if family != (protocol == ICMPV6_PROTOCOL):
             return VERDICT_INVALID, MALFORMED_PACKET, 0
-        icmp_type = np.int64(packet["icmp_type"])
-        icmp_answer = np.int64(ICMP_ANSWERS[family, icmp_type])
+        icmp_type = wide(packet["icmp_type"])
+        icmp_answer = wide(ICMP_ANSWERS[family, icmp_type])
         if icmp_answer < 0:
             if icmp_answer == UNTRACKED_TYPE:
                 return VERDICT_UNTRACKED, VALID, 0
             if icmp_answer == ERROR_TYPE:
-                if concerns_session(table, quoted, np.int64(packet["quoted"]), packet["dst_hi"], packet["dst_lo"], now_ns):
+                if concerns_session(table, quoted, wide(packet["quoted"]), packet["dst_hi"], packet["dst_lo"], now_ns):
                     return VERDICT_RELATED, VALID, 0
                 return VERDICT_INVALID, ERROR_REASON, 0
             return VERDICT_INVALID, MALFORMED_PACKET if icmp_answer == UNKNOWN_TYPE else NO_SESSION, 0
-        icmp_id = np.int64(packet["icmp_id"])
+        icmp_id = wide(packet["icmp_id"])
         sport = dport = icmp_id
         opens = ICMP_OPENS[family, icmp_type]
 
-    tag = hash_tag(packet["hash"], icmp_id)
+    tag = hash_tag(packet["hash"], np.uint64(icmp_id))
     row, direction = find(
         table,
         tag,
@@ -141,7 +202,7 @@ def judge(table: Arrays, guard: Guard, packet: Rows, quoted: Rows, mark: Rows, n
         protocol,
         icmp_type,
         icmp_answer,
-        np.int64(packet["icmp_code"]),
+        wide(packet["icmp_code"]),
     )
     if row != NO_ROW and table.entries[row]["expires_ns"] <= now_ns:
         release(table, row, slot_of(table, row))
@@ -149,86 +210,55 @@ def judge(table: Arrays, guard: Guard, packet: Rows, quoted: Rows, mark: Rows, n
         row = NO_ROW
     if table.numbers[LINGERING]:
         reap_window(table, tag, row)
-
-    guarded = guard.settings[ACTIVE] != 0
-    if guarded:
+    if guard.settings[ACTIVE]:
         stopped = stopped_in_front(table, guard, row, direction, packet, sport, dport, kind)
         if stopped != SHOWN_TO_TABLE:
             return stopped, VALID, SHED_EVENT if stopped == VERDICT_DROPPED else 0
 
     events = 0
-    while True:
-        if row == NO_ROW:
-            direction = ORIGINAL
-            group, from_service = np.int64(mark["service"]), mark["service"] != 0 and mark["toward_service"] == 0
-            history, proxied = 0, False
-            if guarded:
-                admission, history = ask_admission(table, guard, packet, sport, dport, group, from_service, kind, opens, now_ns)
-                if admission == UNTRACK:
-                    return VERDICT_UNTRACKED, VALID, events
-                if admission == REFUSE:
-                    return VERDICT_DROPPED, VALID, events | SHED_EVENT
-                proxied = admission == ADMIT_PROXIED
-            if table.numbers[LIVE] >= table.numbers[LIMIT]:
-                if not table.numbers[OPTIONS] & EARLY_DROP or not make_room(table, tag):
-                    table.numbers[DROPPED_FULL] += 1
-                    return VERDICT_DROPPED, VALID, events
-                events |= EARLY_DROPPED_EVENT
-            if kind == MALFORMED:
-                return VERDICT_INVALID, MALFORMED_PACKET, events
-            if not opens and not proxied:
-                return VERDICT_INVALID, NO_SESSION, events
-            row = make_entry(table, packet, tag, sport, dport, icmp_type, group, from_service, now_ns)
-            events |= CREATED_EVENT
-            if guarded:
-                table.entries[row]["history"] |= history
-                apply_rules(table, guard, row)
-            if protocol == TCP_PROTOCOL:
-                begin_tcp(table, row, packet, kind)
-                if proxied:
-                    return VERDICT_NEW, VALID, events | begin_proxied(table, row, packet, now_ns)
-                if kind == ACK:
-                    events |= PICKED_UP_EVENT
-        verdict = VERDICT_ESTABLISHED if direction == REPLY or table.entries[row]["status"] & SEEN_REPLY else VERDICT_NEW
-        if protocol != TCP_PROTOCOL:
-            events |= track_datagram(table, row, direction, packet, now_ns)
-        elif kind == MALFORMED:
-            return VERDICT_INVALID, MALFORMED_PACKET, events
-        else:
-            reason, tcp_events = track_tcp(table, row, direction, packet, kind, now_ns)
-            if reason == REOPEN:
-                release(table, row, slot_of(table, row))
-                row = NO_ROW
-                events |= REOPENED_EVENT
-                continue
-            if reason != VALID:
-                return VERDICT_INVALID, reason, events
-            events |= tcp_events
-        if guarded:
-            count_returned(table, row)
-        return verdict, VALID, events
+    if row == NO_ROW:
+        verdict, reason, events, row = open_session(table, guard, packet, mark, tag, sport, dport, icmp_type, kind, opens, 0)
+        if verdict != STILL_TO_TRACK:
+            return verdict, reason, events
+    verdict = VERDICT_ESTABLISHED if direction == REPLY or table.entries[row]["status"] & SEEN_REPLY else VERDICT_NEW
+    if kind == NO_KIND:
+        events |= track_datagram(table, row, direction, packet, now_ns)
+    elif kind == MALFORMED:
+        return VERDICT_INVALID, MALFORMED_PACKET, events
+    else:
+        reason, tcp_events = track_tcp(table, row, direction, packet, kind, now_ns)
+        if reason == REOPEN:
+            release(table, row, slot_of(table, row))
+            verdict, reason, events, _ = open_session(table, guard, packet, mark, tag, sport, dport, icmp_type, kind, opens, REOPENED_EVENT)
+            return verdict, reason, events
+        if reason != VALID:
+            return VERDICT_INVALID, reason, events
+        events |= tcp_events
+    if guard.settings[ACTIVE]:
+        count_returned(table, row)
+    return verdict, VALID, events
 
 
 @inlined
-def touch(table: Arrays, packets: Rows, begin: int, stop: int, candidates: NDArray[np.int64]) -> None:
-    """Fetch the slots and then the entries of some packets into the cache, all at once."""
-    last = len(table.slots) - 1
-    total = np.int64(0)
+def touch(table: Arrays, packets: Rows, begin: np.uint64, stop: np.uint64, candidates: NDArray[np.uint64]) -> None:
+    """Fetch the rows and slots, and then the entries, of some packets into the cache, all at once."""
+    slot_count = np.uint64(len(table.slots))
+    total, found = EMPTY, EMPTY
     for index in range(begin, stop):
-        total += table.slots[home_slot(hash_tag(packets[index]["hash"], np.int64(0)), last + 1)]
-    found = 0
+        packet = packets[index]
+        total += table.slots[home_slot(packet["hash"] >> TAG_SHIFT, slot_count)] + packet["status"]
     for index in range(begin, stop):
-        tag = hash_tag(packets[index]["hash"], np.int64(0))
-        position = home_slot(tag, last + 1)
+        tag = packets[index]["hash"] >> TAG_SHIFT
+        position = home_slot(tag, slot_count)
         slot = table.slots[position]
-        while slot != 0 and (slot >> TAG_BITS) & TAG_MASK != tag:
-            position = (position + 1) & last
+        while slot != EMPTY and slot >> TAG_SHIFT != tag:
+            position = (position + ONE) & (slot_count - ONE)
             slot = table.slots[position]
-        candidates[found] = (slot & ROW_MASK) - 1
-        found += slot != 0
+        candidates[found] = slot & ROW_MASK
+        found += ONE if slot != EMPTY else EMPTY
     for number in range(found):
         row = candidates[number]
-        total += table.entries[row]["state"] + np.int64(table.sides[SIDES_PER_ENTRY * row + FIRST_SIDE]["end"])
+        total += table.entries[row]["state"] + np.uint64(table.sides[row * SIDES_PER_ENTRY + FIRST_SIDE]["end"])
     table.numbers[TOUCHED] = total
 
 
@@ -236,20 +266,20 @@ def touch(table: Arrays, packets: Rows, begin: int, stop: int, candidates: NDArr
 def has_room(table: Arrays) -> bool:
     """Whether a batch of packets may each make an entry, and write it into the wheel twice."""
     live, page_rows = table.numbers[LIVE], (len(table.pages) - WHEEL_SLOTS - 2) * PAGE_ROWS
-    return live + BATCH <= len(table.entries) and 2 * live <= len(table.slots) and table.numbers[HUNG] + 2 * BATCH <= page_rows
+    return bool(live + BATCH < len(table.entries) and 2 * live <= len(table.slots) and table.numbers[HUNG] + 2 * BATCH <= page_rows)
 
 
 @njit
 def track_block(packets: Rows, quoted: Rows, tracked: Rows, table: Arrays, guard: Guard, begin: int) -> int:
     """Judge packets from ``begin`` on, each into its row of ``tracked``; returns the first that there was no room for, or their number."""
     numbers = table.numbers
-    candidates = np.empty(BATCH, np.int64)
+    candidates = np.empty(BATCH, np.uint64)
     while begin < len(packets):
         if not has_room(table):
             return begin
         stop = min(begin + BATCH, len(packets))
-        touch(table, packets, begin, stop, candidates)
-        for index in range(begin, stop):
+        touch(table, packets, np.uint64(begin), np.uint64(stop), candidates)
+        for index in range(np.uint64(begin), np.uint64(stop)):
             packet, mark = packets[index], tracked[index]
             ts_ns = min(packet["ts_ns"], LATEST_NS)
             if ts_ns > numbers[NOW]:

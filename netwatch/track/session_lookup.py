@@ -8,14 +8,12 @@ both, netfilter itself cannot put its two directions together, so here such tunn
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import called, inlined
+from netwatch.jit import called, inlined, wide
 from netwatch.model.packet import Rows
 from netwatch.track.plain_enums import ICMP_PROTOCOL, ICMPV6_PROTOCOL
-from netwatch.track.expiry import NO_ROW
-from netwatch.track.session_entry import Arrays
-from netwatch.track.session_slots import ROW_MASK, TAG_BITS, TAG_MASK, hash_tag, home_slot
+from netwatch.track.session_entry import NO_ROW, Arrays
+from netwatch.track.session_slots import EMPTY, ONE, ROW_MASK, TAG_SHIFT, hash_tag, home_slot
 from netwatch.track.tcp_tracker import ORIGINAL, REPLY
-
 
 # Of an ICMP type without an answering type.
 UNTRACKED_TYPE, ERROR_TYPE, UNKNOWN_TYPE, LONELY_TYPE = -1, -2, -3, -4
@@ -24,9 +22,9 @@ UNTRACKED_TYPE, ERROR_TYPE, UNKNOWN_TYPE, LONELY_TYPE = -1, -2, -3, -4
 def _answers() -> NDArray[np.int16]:
     """The type that answers each ICMP type, or what else netfilter does with it; row 0 ICMP, row 1 ICMPv6.
 
-    nf_conntrack_proto_icmp.c: errors are 3, 4, 5, 11 and 12, and types above 18 are invalid. nf_conntrack_proto_icmpv6.c: errors are all below
-    128, and redirects (137), which say what they are about in an option that the decoder does not read: they find no session. Neighbour
-    discovery and multicast membership are not tracked at all.
+    nf_conntrack_proto_icmp.c: errors are 3, 4, 5, 11 and 12, and types above 18 are invalid. nf_conntrack_proto_icmpv6.c: errors are all
+    below 128, and redirects (137), which say what they are about in an option that the decoder does not read: they find no session.
+    Neighbour discovery and multicast membership are not tracked at all.
     """
     answers = np.full((2, 256), LONELY_TYPE, np.int16)
     answers[0, 19:] = UNKNOWN_TYPE
@@ -54,7 +52,7 @@ ICMP_OPENS = _opening()
 @inlined
 def find(
     table: Arrays,
-    tag: int,
+    tag: np.uint64,
     src_hi: np.uint64,
     src_lo: np.uint64,
     dst_hi: np.uint64,
@@ -65,19 +63,19 @@ def find(
     icmp_type: int,
     icmp_answer: int,
     icmp_code: int,
-) -> tuple[int, int]:
+) -> tuple[np.uint64, np.uint64]:
     """The row of a packet's entry and the packet's direction in it; ``NO_ROW`` if there is none.
 
     A packet from an address and port to themselves is in both directions; netfilter meets the reply first, having hung it up last.
     """
-    last = len(table.slots) - 1
-    position = home_slot(tag, last + 1)
+    slot_count = np.uint64(len(table.slots))
+    position = home_slot(tag, slot_count)
     while True:
         slot = table.slots[position]
-        if slot == 0:
+        if slot == EMPTY:
             return NO_ROW, ORIGINAL
-        if (slot >> TAG_BITS) & TAG_MASK == tag:
-            row = (slot & ROW_MASK) - 1
+        if slot >> TAG_SHIFT == tag:
+            row = slot & ROW_MASK
             entry = table.entries[row]
             if entry["protocol"] == protocol and entry["icmp_code"] == icmp_code:
                 if (
@@ -100,7 +98,7 @@ def find(
                     and entry["icmp_type"] == icmp_type
                 ):
                     return row, ORIGINAL
-        position = (position + 1) & last
+        position = (position + ONE) & (slot_count - ONE)
 
 
 @called
@@ -111,19 +109,19 @@ def concerns_session(table: Arrays, quoted: Rows, number: int, to_hi: np.uint64,
     quote = quoted[number]
     if quote["src_hi"] != to_hi or quote["src_lo"] != to_lo:
         return False
-    protocol = np.int64(quote["protocol"])
-    sport, dport, icmp_id = np.int64(quote["sport"]), np.int64(quote["dport"]), np.int64(0)
-    kind, answer = np.int64(0), np.int64(0)
-    if protocol == ICMP_PROTOCOL or protocol == ICMPV6_PROTOCOL:
-        kind = np.int64(quote["icmp_type"])
-        answer = np.int64(ICMP_ANSWERS[1 if protocol == ICMPV6_PROTOCOL else 0, kind])
+    protocol = wide(quote["protocol"])
+    sport, dport, icmp_id = wide(quote["sport"]), wide(quote["dport"]), wide(0)
+    kind, answer = wide(0), wide(0)
+    if protocol in (ICMP_PROTOCOL, ICMPV6_PROTOCOL):
+        kind = wide(quote["icmp_type"])
+        answer = wide(ICMP_ANSWERS[1 if protocol == ICMPV6_PROTOCOL else 0, kind])
         if answer < 0:
             return False
-        icmp_id = np.int64(quote["icmp_id"])
+        icmp_id = wide(quote["icmp_id"])
         sport = dport = icmp_id
     row, _ = find(
         table,
-        hash_tag(quote["hash"], icmp_id),
+        hash_tag(quote["hash"], np.uint64(icmp_id)),
         quote["src_hi"],
         quote["src_lo"],
         quote["dst_hi"],
@@ -133,6 +131,6 @@ def concerns_session(table: Arrays, quoted: Rows, number: int, to_hi: np.uint64,
         protocol,
         kind,
         answer,
-        np.int64(0),
+        wide(0),
     )
-    return row != NO_ROW and table.entries[row]["expires_ns"] > now_ns
+    return bool(row != NO_ROW and table.entries[row]["expires_ns"] > now_ns)

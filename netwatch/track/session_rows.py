@@ -7,8 +7,7 @@ entries hardly refuses anybody, with U of them in B buckets only exp(-16 U / B),
 
 import numpy as np
 
-from netwatch.jit import called, inlined
-from netwatch.model.packet import Rows
+from netwatch.jit import called, inlined, wide
 from netwatch.track.expiry import FIRST_VISIT_NS, NEVER, count, hang, release
 from netwatch.track.session_entry import (
     CLIENT_ANSWERS,
@@ -22,37 +21,37 @@ from netwatch.track.session_entry import (
     LIMIT,
     LIVE,
     NEVER_FULL,
-    NO_NEXT,
-    NO_TAG,
+    NO_ROW,
     OPTIONS,
     PEAK,
     PEAK_AT,
     ROWS_USED,
     Arrays,
+    Row,
 )
-from netwatch.track.session_slots import ASSURED_BIT, EXPIRED_BIT, ROW_MASK, insert_slot, window
+from netwatch.track.session_slots import ASSURED_BIT, EMPTY, EXPIRED_BIT, ONE, ROW_MASK, insert_slot, window
 from netwatch.track.tcp_tracker import NONE
 
 EVICTION_RANGE = 8  # NF_CT_EVICTION_RANGE, buckets
 
 
 @called
-def make_room(table: Arrays, tag: int) -> bool:
+def make_room(table: Arrays, tag: np.uint64) -> bool:
     """Evict unassured entries beside a full table's newcomer; ``False`` if there is none."""
     numbers = table.numbers
     for ahead in range(EVICTION_RANGE):
-        position, end = window(table, tag, np.int64(ahead))
+        position, end = window(table, tag, wide(ahead))
         dropped = 0
         while position < end:
             slot = table.slots[position]
-            row = (slot & ROW_MASK) - 1
-            if slot == 0:
-                position += 1
+            row = slot & ROW_MASK
+            if slot == EMPTY:
+                position += ONE
             elif slot & EXPIRED_BIT:
                 release(table, row, position)
                 numbers[EXPIRED_TOTAL] += 1
             elif slot & ASSURED_BIT:
-                position += 1
+                position += ONE
             else:
                 release(table, row, position)
                 dropped += 1
@@ -64,22 +63,21 @@ def make_room(table: Arrays, tag: int) -> bool:
 
 
 @inlined
-def take_row(table: Arrays) -> int:
+def take_row(table: Arrays) -> np.uint64:
     """A free row: one that was used before, or the next that never was. The caller has seen to it that there is one."""
-    row = table.numbers[FREE_ROW]
-    if row >= 0:
-        behind = table.entries[row]["tag"]
-        table.numbers[FREE_ROW] = NO_NEXT if behind == NO_TAG else np.int64(behind)
+    row = np.uint64(table.numbers[FREE_ROW])
+    if row != NO_ROW:
+        table.numbers[FREE_ROW] = table.entries[row]["tag"]
     else:
-        row = table.numbers[ROWS_USED]
-        table.numbers[ROWS_USED] = row + 1
+        row = np.uint64(table.numbers[ROWS_USED])
+        table.numbers[ROWS_USED] += 1
     return row
 
 
 @inlined
 def make_entry(
-    table: Arrays, packet: Rows, tag: int, sport: int, dport: int, icmp_type: int, group: int, from_service: bool, now_ns: int
-) -> int:
+    table: Arrays, packet: Row, tag: np.uint64, sport: int, dport: int, icmp_type: int, group: int, from_service: bool, now_ns: int
+) -> np.uint64:
     """A new entry with a packet's tuple, in state NONE; its tracker gives it state and time-out."""
     row = take_row(table)
     entry = table.entries[row]
@@ -97,7 +95,7 @@ def make_entry(
     entry["icmp_code"] = packet["icmp_code"]
     entry["wheel_slot"] = 0
     insert_slot(table, row, tag)
-    count(table, entry, np.int64(1))
+    count(table, entry, wide(1))
     numbers = table.numbers
     if numbers[OPTIONS] & EXPIRY:
         hang(table, entry, row, now_ns + FIRST_VISIT_NS)

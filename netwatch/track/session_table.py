@@ -37,7 +37,7 @@ from netwatch.track.admission_rules import build_guard, groups_of, open_guard, r
 from netwatch.track.expiry import NEVER, NEXT_PAGE, PAGE_LENGTH, PAGE_ROWS, UNSET, WHEEL_SLOTS, write_wheel_anew
 from netwatch.track.session_entry import ENTRY, SIDE, Arrays
 from netwatch.track.session_kernel import BATCH, pass_time, track_block
-from netwatch.track.session_slots import move_slots
+from netwatch.track.session_slots import WIDTH_SHIFT, move_slots
 from netwatch.track.session_walks import count_all_holders, evict, relabel, walk_table
 from netwatch.track.source_prefix import prefix_text
 
@@ -74,13 +74,13 @@ class SessionTable:
         self.profile = profile
         self._services = services if services is not None else {}
         self._group_count = groups
-        rows = min(START_ROWS, profile.limit + BATCH)
+        rows = min(START_ROWS, profile.limit + 2 * BATCH)
         numbers = np.zeros(layout.NUMBER_COUNT, np.int64)
         numbers[layout.NOW] = numbers[layout.NEXT_TIMER] = UNSET
         numbers[layout.COLLECT_AT] = round(first_collection_s * SECOND_NS)
-        numbers[layout.FREE_ROW] = layout.NO_NEXT
+        numbers[layout.ROWS_USED] = 1
         numbers[layout.FULL_AT] = layout.NEVER_FULL
-        numbers[layout.LIMIT], numbers[layout.BUCKETS] = profile.limit, profile.buckets
+        numbers[layout.LIMIT], numbers[layout.WINDOWS] = profile.limit, max(1, profile.buckets // 2)
         numbers[layout.MAX_RETRANSMISSIONS] = profile.max_retrans
         numbers[layout.STREAM_AFTER] = UDP_STREAM_AFTER_NS if expiry else NEVER
         numbers[layout.OPTIONS] = _options(profile, expiry=expiry)
@@ -90,9 +90,9 @@ class SessionTable:
         self._expiry = expiry
         self._arrays = _with_entries(
             _line_zeros(rows, ENTRY),
-            wheel=np.full(WHEEL_SLOTS, layout.NO_NEXT, np.int32),
-            pages=_with_free_pages(np.zeros((0, PAGE_LENGTH), np.int32), _pages_for(rows), layout.NO_NEXT),
-            slots=_line_zeros(_slots_for(rows), np.int64),
+            wheel=np.full(WHEEL_SLOTS, layout.NO_PAGE, np.int32),
+            pages=_with_free_pages(np.zeros((0, PAGE_LENGTH), np.int32), _pages_for(rows), layout.NO_PAGE),
+            slots=_line_zeros(_slots_for(rows), np.uint64),
             counts=np.zeros((groups, layout.COUNT_COLUMNS), np.int64),
             verdicts=np.zeros(len(Verdict), np.int64),
             timeouts_ns=timeouts_ns,
@@ -248,13 +248,13 @@ class SessionTable:
     def _grow(self) -> None:
         """Make room for another batch of packets: twice the rows, never more than the limit needs, or a wheel without what is outdated."""
         arrays, rows = self._arrays, len(self._arrays.entries)
-        if arrays.numbers[layout.LIVE] + BATCH <= rows:
+        if arrays.numbers[layout.LIVE] + BATCH < rows:
             write_wheel_anew(arrays)
             return
         rows = min(2 * rows, self.profile.limit + 2 * BATCH)
         slots = arrays.slots
         if _slots_for(rows) > len(slots):
-            slots = _line_zeros(_slots_for(rows), np.int64)
+            slots = _line_zeros(_slots_for(rows), np.uint64)
             move_slots(arrays.slots, slots)
         pages = _with_free_pages(arrays.pages, _pages_for(rows), int(arrays.numbers[layout.FREE_PAGE]))
         arrays.numbers[layout.FREE_PAGE] = len(arrays.pages)
@@ -269,8 +269,10 @@ class SessionTable:
 
 
 def _with_entries(entries: Rows, **others: NDArray[Any]) -> Arrays:
-    """The table's arrays, with the second view of its entries."""
-    return Arrays(entries=entries, sides=entries.view(SIDE), **others)
+    """The table's arrays, with what follows from them: the second view of its entries and the width of its windows."""
+    arrays = Arrays(entries=entries, sides=entries.view(SIDE), **others)
+    arrays.numbers[layout.WINDOW_WIDTH] = (len(arrays.slots) << int(WIDTH_SHIFT)) // int(arrays.numbers[layout.WINDOWS])
+    return arrays
 
 
 def _line_zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

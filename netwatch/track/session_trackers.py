@@ -7,8 +7,7 @@ answer, since a second answer may come.
 
 import numpy as np
 
-from netwatch.jit import called, inlined
-from netwatch.model.packet import Rows
+from netwatch.jit import called, inlined, wide
 from netwatch.track.expiry import release, renew
 from netwatch.track.plain_enums import (
     ASSURED_EVENT,
@@ -63,8 +62,9 @@ from netwatch.track.session_entry import (
     UNREPLIED_COLUMN,
     WINDOW_TRACKING,
     Arrays,
+    Row,
 )
-from netwatch.track.session_slots import ASSURED_BIT, slot_of
+from netwatch.track.session_slots import ASSURED_BIT, ONE, slot_of
 from netwatch.track.tcp_tracker import (
     BAD_RESET,
     CLOSE,
@@ -91,12 +91,12 @@ REOPEN = -1  # in place of a reason: the entry must be replaced first
 
 
 @inlined
-def settle(table: Arrays, entry: Rows, row: int, state: int, status: int) -> None:
+def settle(table: Arrays, entry: Row, row: np.uint64, state: int, status: int) -> None:
     """Set an entry's state and status, and keep the counts of its group in step."""
-    old_state, old_status = np.int64(entry["state"]), np.int64(entry["status"])
+    old_state, old_status = wide(entry["state"]), wide(entry["status"])
     if state == old_state and status == old_status:
         return
-    group = np.int64(entry["group"])
+    group = wide(entry["group"])
     table.counts[group, old_state] -= 1
     table.counts[group, state] += 1
     table.counts[group, UNREPLIED_COLUMN] += (old_status & SEEN_REPLY) - (status & SEEN_REPLY)
@@ -108,7 +108,7 @@ def settle(table: Arrays, entry: Rows, row: int, state: int, status: int) -> Non
 
 
 @inlined
-def note_packet(entry: Rows, packet: Rows, direction: int, now_ns: int) -> None:
+def note_packet(entry: Row, packet: Row, direction: np.uint64, now_ns: int) -> None:
     """Remember when an entry's packet came, and whether the client ever sent payload."""
     entry["last_seen_ns"] = now_ns
     if packet["payload_len"]:
@@ -119,7 +119,7 @@ def note_packet(entry: Rows, packet: Rows, direction: int, now_ns: int) -> None:
 
 
 @called
-def shorten_invalid_end(table: Arrays, row: int, kind: int, direction: int, now_ns: int) -> None:
+def shorten_invalid_end(table: Arrays, row: np.uint64, kind: int, direction: np.uint64, now_ns: int) -> None:
     """Invalid FINs or RSTs from both sides: both ends say it is over, so do not keep the entry for days (nf_tcp_handle_invalid)."""
     entry = table.entries[row]
     if not entry["status"] & ASSURED or (kind != RST and kind != FIN):
@@ -135,14 +135,14 @@ def shorten_invalid_end(table: Arrays, row: int, kind: int, direction: int, now_
 
 
 @inlined
-def segment_timeout_ns(table: Arrays, entry: Rows, mine: Rows, theirs: Rows, kind: int, state: int, status: int) -> int:
+def segment_timeout_ns(table: Arrays, entry: Row, mine: Row, theirs: Row, kind: int, state: int, status: int) -> int:
     """How long a TCP entry may now stay silent: its state's time-out, less where something is owed or repeated."""
     timeouts_ns = table.timeouts_ns[1 if status & OTHER_TIMEOUTS else 0]
-    timeout_ns = timeouts_ns[state]
+    timeout_ns: int = timeouts_ns[state]
     repeated_ns, owed_ns = timeouts_ns[RETRANSMITTED_TIMEOUT], timeouts_ns[UNACKNOWLEDGED_TIMEOUT]
     if entry["retransmissions"] >= table.numbers[MAX_RETRANSMISSIONS] and timeout_ns > repeated_ns:
         timeout_ns = repeated_ns
-    elif (kind == RST and state == ESTABLISHED or (mine["flags"] | theirs["flags"]) & DATA_UNACKNOWLEDGED) and timeout_ns > owed_ns:
+    elif ((kind == RST and state == ESTABLISHED) or (mine["flags"] | theirs["flags"]) & DATA_UNACKNOWLEDGED) and timeout_ns > owed_ns:
         timeout_ns = owed_ns
     elif entry["last_window"] == 0 and timeout_ns > repeated_ns:
         timeout_ns = repeated_ns
@@ -152,14 +152,14 @@ def segment_timeout_ns(table: Arrays, entry: Rows, mine: Rows, theirs: Rows, kin
 
 
 @inlined
-def track_tcp(table: Arrays, row: int, direction: int, packet: Rows, kind: int, now_ns: int) -> tuple[int, int]:
+def track_tcp(table: Arrays, row: np.uint64, direction: np.uint64, packet: Row, kind: int, now_ns: int) -> tuple[int, int]:
     """One segment on its entry: why it is invalid (``VALID`` if it is not, ``REOPEN``), and the events."""
     entry = table.entries[row]
-    mine = table.sides[SIDES_PER_ENTRY * row + FIRST_SIDE + direction]
-    theirs = table.sides[SIDES_PER_ENTRY * row + FIRST_SIDE + 1 - direction]
+    mine = table.sides[row * SIDES_PER_ENTRY + FIRST_SIDE + direction]
+    theirs = table.sides[row * SIDES_PER_ENTRY + FIRST_SIDE + (direction ^ ONE)]
     end = segment_end(packet)
-    old_state, old_status = np.int64(entry["state"]), np.int64(entry["status"])
-    repeated = kind == SYN and direction == ORIGINAL and (old_state == SYN_SENT or old_state == SYN_RECV) and mine["end"] == end
+    old_state, old_status = wide(entry["state"]), wide(entry["status"])
+    repeated = kind == SYN and direction == ORIGINAL and old_state in (SYN_SENT, SYN_RECV) and mine["end"] == end
     enforced = table.numbers[OPTIONS] & WINDOW_TRACKING != 0
     outcome, from_state, state = track_segment(entry, mine, theirs, packet, direction, kind, end, enforced)
     if outcome > IGNORED:
@@ -188,7 +188,7 @@ def track_tcp(table: Arrays, row: int, direction: int, packet: Rows, kind: int, 
         if kind == RST and not status & SEEN_REPLY:  # nobody ever answered but with this: nothing is left to track
             release(table, row, slot_of(table, row))
             return VALID, events | RESET_EVENT
-        if status & (SEEN_REPLY | ASSURED) == SEEN_REPLY and state == ESTABLISHED and (from_state == SYN_RECV or from_state == ESTABLISHED):
+        if status & (SEEN_REPLY | ASSURED) == SEEN_REPLY and state == ESTABLISHED and from_state in (SYN_RECV, ESTABLISHED):
             status |= ASSURED
             events |= ASSURED_EVENT
         if kind != SYN or from_state != SYN_SENT or status & SEEN_REPLY:  # or a repeated SYN could keep the entry for ever
@@ -201,13 +201,13 @@ def track_tcp(table: Arrays, row: int, direction: int, packet: Rows, kind: int, 
 
 
 @inlined
-def track_datagram(table: Arrays, row: int, direction: int, packet: Rows, now_ns: int) -> int:
+def track_datagram(table: Arrays, row: np.uint64, direction: np.uint64, packet: Row, now_ns: int) -> int:
     """One packet of a protocol without connections on its entry; returns the events.
 
     Of SCTP the rows do not hold the chunks: an association counts as established from its first answer on.
     """
     entry = table.entries[row]
-    protocol, status = entry["protocol"], np.int64(entry["status"])
+    protocol, status = entry["protocol"], wide(entry["status"])
     timeouts_ns = table.timeouts_ns[1 if status & OTHER_TIMEOUTS else 0]
     replied = status & SEEN_REPLY != 0
     answered = replied or direction == REPLY
@@ -217,7 +217,7 @@ def track_datagram(table: Arrays, row: int, direction: int, packet: Rows, now_ns
         assures = replied and (status & ASSURED != 0 or now_ns - entry["created_ns"] > table.numbers[STREAM_AFTER])
         timeout_ns = timeouts_ns[UDP_STREAM_TIMEOUT if assures else UDP_TIMEOUT]
         state = UDP_STREAM if assures else (UDP_REPLIED if answered else UDP_UNREPLIED)
-    elif protocol == ICMP_PROTOCOL or protocol == ICMPV6_PROTOCOL:
+    elif protocol in (ICMP_PROTOCOL, ICMPV6_PROTOCOL):
         timeout_ns, state, assures = timeouts_ns[ICMP_TIMEOUT], ICMP_STATE, False
     else:
         state = OTHER if answered else OTHER_UNREPLIED
@@ -242,19 +242,30 @@ def track_datagram(table: Arrays, row: int, direction: int, packet: Rows, now_ns
 
 
 @inlined
-def begin_tcp(table: Arrays, row: int, packet: Rows, kind: int) -> None:
+def begin_tcp(table: Arrays, row: np.uint64, packet: Row, kind: int) -> None:
     """Prepare a new entry for its first segment."""
-    sides = SIDES_PER_ENTRY * row + FIRST_SIDE
-    begin_entry(table.entries[row], table.sides[sides], table.sides[sides + 1], packet, kind)
+    original = row * SIDES_PER_ENTRY + FIRST_SIDE
+    begin_entry(table.entries[row], table.sides[original], table.sides[original + ONE], packet, kind)
 
 
 @inlined
-def begin_proxied(table: Arrays, row: int, packet: Rows, now_ns: int) -> int:
+def begin_syn(table: Arrays, row: np.uint64, packet: Row, now_ns: int) -> None:
+    """The rest of what a session's first SYN does; nothing in it can be invalid."""
+    entry = table.entries[row]
+    note_packet(entry, packet, ORIGINAL, now_ns)
+    settle(table, entry, row, wide(SYN_SENT), wide(entry["status"]))
+    timeouts_ns = table.timeouts_ns[1 if entry["status"] & OTHER_TIMEOUTS else 0]
+    renew(table, entry, row, now_ns + min(timeouts_ns[SYN_SENT], timeouts_ns[RETRANSMITTED_TIMEOUT]))
+    entry["last_kind"] = SYN
+
+
+@inlined
+def begin_proxied(table: Arrays, row: np.uint64, packet: Row, now_ns: int) -> int:
     """An entry, prepared as for a picked-up connection, of a handshake that the firewall answered itself: established from the start."""
     entry = table.entries[row]
     entry["history"] |= HANDSHAKE
-    note_packet(entry, packet, np.int64(ORIGINAL), now_ns)
-    status = np.int64(entry["status"]) | SEEN_REPLY | ASSURED
-    settle(table, entry, row, np.int64(ESTABLISHED), status)
+    note_packet(entry, packet, ORIGINAL, now_ns)
+    status = wide(entry["status"]) | SEEN_REPLY | ASSURED
+    settle(table, entry, row, wide(ESTABLISHED), status)
     renew(table, entry, row, now_ns + table.timeouts_ns[1 if status & OTHER_TIMEOUTS else 0, ESTABLISHED])
     return CREATED_EVENT | HANDSHAKE_EVENT | REPLIED_EVENT | ASSURED_EVENT

@@ -8,7 +8,7 @@ more than it, or share its counter.
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import inlined, njit, wide
 from netwatch.track.admission import LIMITED, Guard, count_holder, holder_of, in_ranges
 from netwatch.track.expiry import count, release
 from netwatch.track.refusals import (
@@ -28,7 +28,7 @@ from netwatch.track.session_entry import (
     ROWS_USED,
     Arrays,
 )
-from netwatch.track.session_slots import slot_of
+from netwatch.track.session_slots import ONE, slot_of
 from netwatch.track.source_prefix import prefix_hash, prefix_key
 from netwatch.track.tcp_tracker import ESTABLISHED, ORIGINAL, SYN_RECV
 
@@ -64,16 +64,16 @@ def walk_table(
     table: Arrays, idle_edges_ns: NDArray[np.int64], idle_ns: int, idle_at_least: NDArray[np.int64]
 ) -> tuple[int, int, NDArray[np.uint64], NDArray[np.int64]]:
     """Established entries, silent ones, and candidates for the busiest prefixes: keys, and rows of entries, idle and silent."""
-    rows, now_ns = table.numbers[ROWS_USED], table.numbers[NOW]
+    rows, now_ns = np.uint64(table.numbers[ROWS_USED]), table.numbers[NOW]
     established, silent_total = 0, 0
     counters = np.zeros(PREFIX_COUNTERS, np.int64)
     counter_of = np.zeros(rows, np.uint16)
     about = np.zeros(rows, np.uint8)
-    for row in range(rows):
+    for row in range(ONE, rows):
         entry = table.entries[row]
         if entry["protocol"] == 0:
             continue
-        number = np.int64(prefix_hash(entry["src_hi"], entry["src_lo"], np.int64(0))) & (PREFIX_COUNTERS - 1)
+        number = wide(prefix_hash(entry["src_hi"], entry["src_lo"], wide(0))) & (PREFIX_COUNTERS - 1)
         counters[number] += 1
         counter_of[row] = number
         about[row] = 1
@@ -90,12 +90,12 @@ def walk_table(
     threshold = fullest(counters)
     keys = np.zeros(CANDIDATE_SLOTS, np.uint64)
     counts = np.zeros((CANDIDATE_SLOTS, 3), np.int64)
-    for row in range(rows):
+    for row in range(ONE, rows):
         if not about[row] or counters[counter_of[row]] < threshold:
             continue
         entry = table.entries[row]
         key = prefix_key(entry["src_hi"], entry["src_lo"])
-        slot = np.int64(prefix_hash(entry["src_hi"], entry["src_lo"], np.int64(0)) >> np.uint64(40)) & (CANDIDATE_SLOTS - 1)
+        slot = wide(prefix_hash(entry["src_hi"], entry["src_lo"], wide(0)) >> np.uint64(40)) & (CANDIDATE_SLOTS - 1)
         for _ in range(PROBES):
             if counts[slot, 0] == 0 or keys[slot] == key:
                 keys[slot] = key
@@ -120,7 +120,8 @@ def relabel(
     protocol: int,
 ) -> None:
     """Put the entries of a newly learned service, which belonged to none, under its number."""
-    for row in range(table.numbers[ROWS_USED]):
+    for number in range(1, table.numbers[ROWS_USED]):
+        row = np.uint64(number)
         entry = table.entries[row]
         if entry["protocol"] != protocol or entry["group"] != 0:
             continue
@@ -131,9 +132,9 @@ def relabel(
         if entry["status"] & COUNTED:
             entry["status"] &= 0xFF ^ COUNTED
             table.holders[holder_of(table, row)] -= 1
-        count(table, entry, np.int64(-1))
+        count(table, entry, wide(-1))
         entry["group"] = group
-        count(table, entry, np.int64(1))
+        count(table, entry, wide(1))
         if guard.rules[group] & LIMITED:
             count_holder(table, row)
 
@@ -141,9 +142,10 @@ def relabel(
 @njit
 def count_all_holders(table: Arrays, guard: Guard) -> None:
     """Begin a connection limit: what is in the table already counts too."""
-    for row in range(table.numbers[ROWS_USED]):
+    for number in range(1, table.numbers[ROWS_USED]):
+        row = np.uint64(number)
         entry = table.entries[row]
-        if entry["protocol"] and guard.rules[np.int64(entry["group"])] & LIMITED:
+        if entry["protocol"] and guard.rules[wide(entry["group"])] & LIMITED:
             count_holder(table, row)
 
 
@@ -160,7 +162,8 @@ def evict(
 ) -> None:
     """Delete the entries that all criteria match. ``states`` is by state, ``groups`` by service."""
     now_ns = table.numbers[NOW]
-    for row in range(table.numbers[ROWS_USED]):
+    for number in range(1, table.numbers[ROWS_USED]):
+        row = np.uint64(number)
         entry = table.entries[row]
         if entry["protocol"] == 0 or entry["status"] & EXPIRED:
             continue
@@ -172,10 +175,10 @@ def evict(
         if in_ranges(guard.spared, src_hi, src_lo) or not (any_prefix or in_ranges(prefixes, src_hi, src_lo)):
             continue
         dst_hi, dst_lo = entry["dst_hi"], entry["dst_lo"]
-        sport, dport = np.int64(entry["sport"]), np.int64(entry["dport"])
-        key = tuple_key(src_hi, src_lo, dst_hi, dst_lo, sport, dport, np.int64(entry["protocol"]))
+        sport, dport = wide(entry["sport"]), wide(entry["dport"])
+        key = tuple_key(src_hi, src_lo, dst_hi, dst_lo, sport, dport, wide(entry["protocol"]))
         lower = source_is_lower(src_hi, src_lo, dst_hi, dst_lo, sport, dport)
-        marks = marks_of_entry(table, row, lower, np.int64(ORIGINAL)) | WAS_EVICTED
+        marks = marks_of_entry(table, row, lower, ORIGINAL) | WAS_EVICTED
         if entry["state"] == SYN_RECV:
             marks |= ANSWERED
         remember(guard, key, marks)

@@ -12,8 +12,8 @@ records (an entry, its two sides, a packet), which compiled code passes as plain
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined
-from netwatch.model.packet import Rows, TcpFlag, TcpOption
+from netwatch.jit import inlined, wide
+from netwatch.model.packet import TcpFlag, TcpOption
 from netwatch.model.session import TcpState
 from netwatch.track.session_entry import (
     ASSURED,
@@ -28,12 +28,13 @@ from netwatch.track.session_entry import (
     SEEN_REPLY,
     SIMULTANEOUS_OPEN,
     WINDOW_SCALE,
+    Row,
 )
 
 MODULUS_MASK = 0xFFFF_FFFF
 SMALLEST_ACK_WINDOW = 66_000  # MAXACKWINCONST
 BARE_HEADER_LEN = 20
-ORIGINAL, REPLY = 0, 1
+ORIGINAL, REPLY = np.uint64(0), np.uint64(1)
 
 # What a segment is, by its strongest flag.
 SYN, SYN_ACK, FIN, ACK, RST, NO_KIND, MALFORMED = range(7)
@@ -105,28 +106,28 @@ def before(one: int, other: int) -> bool:
 
 
 @inlined
-def segment_end(packet: Rows) -> int:
+def segment_end(packet: Row) -> int:
     """The sequence number behind a segment; SYN and FIN take one each."""
-    flags = np.int64(packet["tcp_flags"])
-    taken = np.int64(packet["payload_len"]) + ((flags & SYN_FLAG) >> 1) + (flags & FIN_FLAG)
-    return (np.int64(packet["seq"]) + taken) & MODULUS_MASK
+    flags = wide(packet["tcp_flags"])
+    taken = wide(packet["payload_len"]) + ((flags & SYN_FLAG) >> 1) + (flags & FIN_FLAG)
+    return (wide(packet["seq"]) + taken) & MODULUS_MASK
 
 
 @inlined
-def has_options(packet: Rows) -> bool:
+def has_options(packet: Row) -> bool:
     """Whether there is more than the bare header."""
-    return packet["tcp_options"] != 0 or packet["transport_header_len"] > BARE_HEADER_LEN
+    return bool(packet["tcp_options"] != 0 or packet["transport_header_len"] > BARE_HEADER_LEN)
 
 
 @inlined
-def begin_side(side: Rows, packet: Rows, end: int) -> None:
+def begin_side(side: Row, packet: Row, end: int) -> None:
     """A side's first SYN or SYN-ACK, or a new one with higher numbers (tcp_init_sender).
 
     A SYN without any option leaves what is known of the options as it is, as in netfilter.
     """
     side["end"] = end
     side["max_end"] = end
-    side["max_window"] = max(np.int64(packet["window"]), 1)
+    side["max_window"] = max(wide(packet["window"]), 1)
     if has_options(packet):
         options, flags = packet["tcp_options"], side["flags"] & BE_LIBERAL
         side["scale"] = 0
@@ -139,7 +140,7 @@ def begin_side(side: Rows, packet: Rows, end: int) -> None:
 
 
 @inlined
-def agree_on_scaling(original: Rows, reply: Rows) -> None:
+def agree_on_scaling(original: Row, reply: Row) -> None:
     """RFC 7323 section 2.5: both sides scale their windows, or none does."""
     if not original["flags"] & reply["flags"] & WINDOW_SCALE:
         original["scale"] = 0
@@ -147,18 +148,18 @@ def agree_on_scaling(original: Rows, reply: Rows) -> None:
 
 
 @inlined
-def begin_entry(entry: Rows, original: Rows, reply: Rows, packet: Rows, kind: int) -> None:
+def begin_entry(entry: Row, original: Row, reply: Row, packet: Row, kind: int) -> None:
     """A new entry's first segment: a SYN, or an ACK from the middle of a connection that is picked up (tcp_new).
 
     Of a picked-up connection neither the window scale nor whether SACK is used is known: its windows are not enforced.
     """
     flags = 0 if kind == SYN else SACK_PERMITTED | BE_LIBERAL
-    end, window = segment_end(packet), max(np.int64(packet["window"]), 1)
+    end, window = segment_end(packet), max(wide(packet["window"]), 1)
     original["max_ack"] = 0
     original["flags"] = flags
     original["scale"] = 0
     reply["end"] = 0
-    reply["max_end"] = 0
+    reply["max_end"] = window if kind == SYN else 0  # what the window of a SYN allows an answer whose numbers are not known yet
     reply["max_window"] = 0
     reply["max_ack"] = 0
     reply["flags"] = flags
@@ -180,7 +181,7 @@ def begin_entry(entry: Rows, original: Rows, reply: Rows, packet: Rows, kind: in
 
 
 @inlined
-def check_window(entry: Rows, mine: Rows, theirs: Rows, packet: Rows, direction: int, kind: int, end: int, enforced: bool) -> int:
+def check_window(entry: Row, mine: Row, theirs: Row, packet: Row, direction: np.uint64, kind: int, end: int, enforced: bool) -> int:
     """tcp_in_window: does the segment fit in what both sides have said so far? If it does, it moves the windows.
 
     I. seq <= my max_end; II. end >= my end - their max_window; III. sack <= their end; IV. sack >= their end - max(my max_window, 66000),
@@ -188,10 +189,10 @@ def check_window(entry: Rows, mine: Rows, theirs: Rows, packet: Rows, direction:
     without moving them.
     """
     flags, state = packet["tcp_flags"], entry["state"]
-    seq, ack, window = np.int64(packet["seq"]), np.int64(packet["ack"]), np.int64(packet["window"])
+    seq, ack, window = wide(packet["seq"]), wide(packet["ack"]), wide(packet["window"])
     sack = ack
-    if packet["tcp_options"] & SACK_OPTION and theirs["flags"] & SACK_PERMITTED and before(ack, np.int64(packet["sack_edge"])):
-        sack = np.int64(packet["sack_edge"])
+    if packet["tcp_options"] & SACK_OPTION and theirs["flags"] & SACK_PERMITTED and before(ack, wide(packet["sack_edge"])):
+        sack = wide(packet["sack_edge"])
     if mine["max_window"] == 0:
         if flags & SYN_FLAG:
             begin_side(mine, packet, end)
@@ -207,17 +208,17 @@ def check_window(entry: Rows, mine: Rows, theirs: Rows, packet: Rows, direction:
             if theirs["max_window"] == 0:
                 theirs["end"] = sack
                 theirs["max_end"] = sack
-            elif sack == (np.int64(theirs["end"]) + 1) & MODULUS_MASK:  # the answer to a keep-alive
+            elif sack == (wide(theirs["end"]) + 1) & MODULUS_MASK:  # the answer to a keep-alive
                 theirs["end"] = sack
-    elif flags & SYN_FLAG and (state == SYN_SENT or state == SYN_RECV) and before(np.int64(mine["end"]), end):
+    elif flags & SYN_FLAG and state in (SYN_SENT, SYN_RECV) and before(wide(mine["end"]), end):
         begin_side(mine, packet, end)
         if direction == REPLY:
             agree_on_scaling(theirs, mine)
             if not flags & ACK_FLAG:
                 return ACCEPTED
 
-    my_end, my_max_end, my_max_window = np.int64(mine["end"]), np.int64(mine["max_end"]), np.int64(mine["max_window"])
-    their_end, their_max_window = np.int64(theirs["end"]), np.int64(theirs["max_window"])
+    my_end, my_max_end, my_max_window = wide(mine["end"]), wide(mine["max_end"]), wide(mine["max_window"])
+    their_end, their_max_window = wide(theirs["end"]), wide(theirs["max_window"])
     if not flags & ACK_FLAG or (flags & RST_FLAG and ack == 0):
         ack = sack = their_end
     if flags & RST_FLAG and seq == 0 and state == SYN_SENT:
@@ -228,16 +229,14 @@ def check_window(entry: Rows, mine: Rows, theirs: Rows, packet: Rows, direction:
     ack_fits = before(sack, their_end + 1)
     ack_is_recent = before(below_acks, sack)
     if not (seq_fits and in_their_window and ack_fits and ack_is_recent):
-        outcome = OUT_OF_WINDOW
-        if seq_fits:
-            outcome = IGNORED if ack_fits else OUT_OF_WINDOW
-        elif their_max_window != 0 and in_their_window and ack_is_recent and ack_fits:
-            if (end - my_max_end + 1) & MODULUS_MASK <= their_max_window:
-                # Some send more than the window allows. If the other side acknowledges it, that must not look as if it acknowledged what
-                # was never sent.
-                mine["end"] = end
-                mine["flags"] |= DATA_UNACKNOWLEDGED
-                outcome = IGNORED
+        outcome = IGNORED if seq_fits and ack_fits else OUT_OF_WINDOW
+        fits_otherwise = their_max_window != 0 and in_their_window and ack_fits and ack_is_recent
+        if not seq_fits and fits_otherwise and (end - my_max_end + 1) & MODULUS_MASK <= their_max_window:
+            # Some send more than the window allows. If the other side acknowledges it, that must not look as if it acknowledged what was
+            # never sent.
+            mine["end"] = end
+            mine["flags"] |= DATA_UNACKNOWLEDGED
+            outcome = IGNORED
         return outcome if enforced and not mine["flags"] & BE_LIBERAL else ACCEPTED
 
     scaled = window if flags & SYN_FLAG else window << mine["scale"]
@@ -248,13 +247,13 @@ def check_window(entry: Rows, mine: Rows, theirs: Rows, packet: Rows, direction:
     if before(my_end, end):
         mine["end"] = end
         my_flags |= DATA_UNACKNOWLEDGED
-    if flags & ACK_FLAG and (not my_flags & MAX_ACK_SET or before(np.int64(mine["max_ack"]), ack)):
+    if flags & ACK_FLAG and (not my_flags & MAX_ACK_SET or before(wide(mine["max_ack"]), ack)):
         mine["max_ack"] = ack
         my_flags |= MAX_ACK_SET
     mine["flags"] = my_flags
     if their_max_window != 0 and before(my_max_end, end):
         theirs["max_window"] = their_max_window + end - my_max_end
-    if before(np.int64(theirs["max_end"]) - 1, sack + scaled):
+    if before(wide(theirs["max_end"]) - 1, sack + scaled):
         theirs["max_end"] = sack + scaled + (1 if scaled == 0 else 0)
     if ack == their_end:
         theirs["flags"] &= 0xFF ^ DATA_UNACKNOWLEDGED
@@ -278,12 +277,12 @@ def check_window(entry: Rows, mine: Rows, theirs: Rows, packet: Rows, direction:
 
 
 @inlined
-def resynchronise(entry: Rows, mine: Rows, theirs: Rows) -> None:
+def resynchronise(entry: Row, mine: Row, theirs: Row) -> None:
     """A SYN-ACK answers a SYN that was let through though it did not fit: the two ends agree, and the entry follows them."""
     last_flags = entry["last_flags"] & (0xFF ^ EXPECT_CHALLENGE_ACK)
     theirs["end"] = entry["last_end"]
     theirs["max_end"] = entry["last_end"]
-    theirs["max_window"] = max(np.int64(entry["last_window"]), 1)
+    theirs["max_window"] = max(wide(entry["last_window"]), 1)
     theirs["scale"] = (last_flags & LAST_SCALE_MASK) >> LAST_SCALE_SHIFT
     theirs["flags"] = last_flags & (0xFF ^ LAST_SCALE_MASK)
     entry["last_flags"] = last_flags
@@ -296,7 +295,7 @@ def resynchronise(entry: Rows, mine: Rows, theirs: Rows) -> None:
 
 
 @inlined
-def remember_ignored(entry: Rows, packet: Rows, direction: int, kind: int, end: int) -> None:
+def remember_ignored(entry: Row, packet: Row, direction: np.uint64, kind: int, end: int) -> None:
     """Note a segment that does not fit but may be what the two ends agree on; the answer will tell."""
     state = entry["state"]
     entry["last_kind"] = kind
@@ -318,14 +317,14 @@ def remember_ignored(entry: Rows, packet: Rows, direction: int, kind: int, end: 
 
 
 @inlined
-def judge_reset(entry: Rows, theirs: Rows, packet: Rows, direction: int) -> tuple[int, int, bool]:
+def judge_reset(entry: Row, theirs: Row, packet: Row, direction: np.uint64) -> tuple[int, int, bool]:
     """A RST on an entry that is not closing yet: outcome, new state, and whether the window check is skipped."""
-    seq, ack, state = np.int64(packet["seq"]), packet["ack"], np.int64(entry["state"])
+    seq, ack, state = wide(packet["seq"]), packet["ack"], wide(entry["state"])
     last_kind, last_direction = entry["last_kind"], entry["last_direction"]
     established = state == ESTABLISHED and entry["status"] & ASSURED != 0
-    new_state = np.int64(CLOSE)
+    new_state = wide(CLOSE)
     if theirs["flags"] & MAX_ACK_SET and last_kind != SYN:
-        acknowledged = np.int64(theirs["max_ack"])
+        acknowledged = wide(theirs["max_ack"])
         if seq == 0 and not established:
             return ACCEPTED, new_state, False
         if before(seq, acknowledged):
@@ -345,14 +344,14 @@ def judge_reset(entry: Rows, theirs: Rows, packet: Rows, direction: int) -> tupl
 
 @inlined
 def track_segment(
-    entry: Rows, mine: Rows, theirs: Rows, packet: Rows, direction: int, kind: int, end: int, enforced: bool
+    entry: Row, mine: Row, theirs: Row, packet: Row, direction: np.uint64, kind: int, end: int, enforced: bool
 ) -> tuple[int, int, int]:
     """One segment against its entry: the outcome, and the old and new state if it was accepted.
 
     The entry's windows and memory of the last segment are moved; its state and time-out are left to the caller, who counts states.
     """
-    state = np.int64(entry["state"])
-    new_state = np.int64(STEPS[direction, kind, state])
+    state = wide(entry["state"])
+    new_state = wide(STEPS[direction, kind, state])
     skips_window = False
     if state == ESTABLISHED and kind == ACK:
         pass  # by far the most common: straight to the window check
@@ -366,7 +365,7 @@ def track_segment(
             remember_ignored(entry, packet, direction, kind, end)
             return IGNORED, state, new_state
         resynchronise(entry, mine, theirs)
-        state, new_state = np.int64(SYN_SENT), np.int64(SYN_RECV)
+        state, new_state = wide(SYN_SENT), wide(SYN_RECV)
     elif new_state == INVALID_STATE:
         return FORBIDDEN, state, new_state
     elif new_state == TIME_WAIT and state == LAST_ACK and kind == ACK:
@@ -377,7 +376,7 @@ def track_segment(
         entry["last_flags"] |= SIMULTANEOUS_OPEN
     elif new_state == SYN_RECV and direction == REPLY and kind == ACK:
         if entry["last_flags"] & SIMULTANEOUS_OPEN:
-            new_state = np.int64(ESTABLISHED)
+            new_state = wide(ESTABLISHED)
     elif kind == RST:
         if FIN_WAIT <= state <= CLOSE:
             skips_window = True  # the tuple may be in use again, and what is remembered be out of date
