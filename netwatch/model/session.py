@@ -1,8 +1,12 @@
 """Sessions: entries of a firewall's state table, the profile that rules them, and the counts a table shows."""
 
 from enum import IntEnum
+from typing import Annotated
 
 import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Entries = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TcpState(IntEnum):
@@ -47,23 +51,23 @@ STATE_COUNT = len(SessionState)
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Seconds an entry may stay idle in each state; the names are netfilter's sysctls without their prefix."""
 
-    syn_sent_s: float = 120.0
-    syn_recv_s: float = 60.0
-    established_s: float = 432_000.0
-    fin_wait_s: float = 120.0
-    close_wait_s: float = 60.0
-    last_ack_s: float = 30.0
-    time_wait_s: float = 120.0
-    close_s: float = 10.0
-    max_retrans_s: float = 300.0
-    unacknowledged_s: float = 300.0
-    udp_s: float = 30.0
-    udp_stream_s: float = 120.0
-    icmp_s: float = 30.0
-    generic_s: float = 600.0
-    gre_s: float = 30.0
-    gre_stream_s: float = 180.0
-    sctp_s: float = 210.0
+    syn_sent_s: Seconds = 120.0
+    syn_recv_s: Seconds = 60.0
+    established_s: Seconds = 432_000.0
+    fin_wait_s: Seconds = 120.0
+    close_wait_s: Seconds = 60.0
+    last_ack_s: Seconds = 30.0
+    time_wait_s: Seconds = 120.0
+    close_s: Seconds = 10.0
+    max_retrans_s: Seconds = 300.0
+    unacknowledged_s: Seconds = 300.0
+    udp_s: Seconds = 30.0
+    udp_stream_s: Seconds = 120.0
+    icmp_s: Seconds = 30.0
+    generic_s: Seconds = 600.0
+    gre_s: Seconds = 30.0
+    gre_stream_s: Seconds = 180.0
+    sctp_s: Seconds = 210.0
 
 
 class FirewallProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,8 +76,8 @@ class FirewallProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     name: str
     description: str
     sources: tuple[str, ...] = ()
-    limit: int = 262_144
-    buckets: int = 262_144  # of the hash table; decides how many victims early drop can see
+    limit: Entries = 262_144
+    buckets: Entries = 262_144  # of the hash table; decides how many victims early drop can see
     timeouts: Timeouts = Timeouts()
     strict: bool = False  # a TCP session must begin with SYN
     window_tracking: bool = True
