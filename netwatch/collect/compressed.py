@@ -30,40 +30,47 @@ BAD_DATA = "bad_compressed_data"
 TRAILING_GARBAGE = "trailing_garbage"
 
 
+class _Input:
+    """What a decompressor is fed with, piece by piece. Damage in it is an end like any other until all before it was decompressed."""
+
+    def __init__(self, source: Stream) -> None:
+        self._source = source
+        self._space = memoryview(bytearray(INPUT_BYTES))
+        self.held = b""
+        self.damage: DamagedStream | None = None
+
+    def refill(self) -> bool:
+        """Replace what is held, which was used up; false at the end."""
+        try:
+            got = self._source.read_some(self._space)
+        except DamagedStream as damage:
+            self.damage = damage
+            got = 0
+        self.held = bytes(self._space[:got])
+        return got > 0
+
+
 class CompressedStream(Stream):
     """A decompressor in front of another stream."""
 
     def __init__(self, source: Stream) -> None:
         super().__init__()
-        self._source = source
-        self._space = memoryview(bytearray(INPUT_BYTES))
-        self._input = b""
-        self._source_damage: DamagedStream | None = None
-
-    def _more_input(self) -> bool:
-        """Take the next input; damage in front of it is an end like any other until what is at hand was decompressed."""
-        try:
-            got = self._source.read_some(self._space)
-        except DamagedStream as damage:
-            self._source_damage = damage
-            got = 0
-        self._input = bytes(self._space[:got])
-        return got > 0
+        self._input = _Input(source)
 
     def _ends_within(self) -> DamagedStream:
-        return self._source_damage or DamagedStream(CUT)
+        return self._input.damage or DamagedStream(CUT)
 
     def _begins_another(self, beginning: bytes) -> bool:
         """After the end of a member: is there one more? Zero bytes are padding; anything else is counted and left."""
         while True:
-            self._input = self._input.lstrip(b"\0")
-            if self._input:
-                if beginning.startswith(self._input[: len(beginning)]):
+            self._input.held = self._input.held.lstrip(b"\0")
+            if self._input.held:
+                if self._input.held.startswith(beginning):
                     return True
                 raise DamagedStream(TRAILING_GARBAGE)
-            if not self._more_input():
-                if self._source_damage is not None:
-                    raise self._source_damage
+            if not self._input.refill():
+                if self._input.damage is not None:
+                    raise self._input.damage
                 return False
 
     def _read_some(self, view: memoryview) -> int:
@@ -87,7 +94,7 @@ class GzipStream(CompressedStream):
                 if not self._begins_another(GZIP[:1]):
                     return b""
                 self._member = zlib.decompressobj(GZIP_WBITS)
-            at_end = not self._input and not self._more_input()
+            at_end = not self._input.held and not self._input.refill()
             output = self._inflate(limit)
             if output:
                 return output
@@ -97,10 +104,10 @@ class GzipStream(CompressedStream):
     def _inflate(self, limit: int) -> bytes:
         """One step. zlib drops a step's output when it then finds an error, so a failed step is taken again with less and less input."""
         before = self._member.copy()
-        size = len(self._input)
+        size = len(self._input.held)
         while True:
             try:
-                output = self._member.decompress(self._input[:size], limit)
+                output = self._member.decompress(self._input.held[:size], limit)
             except zlib.error as error:
                 size //= 2
                 if not size:
@@ -108,7 +115,7 @@ class GzipStream(CompressedStream):
                 self._member = before.copy()
             else:
                 left = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-                self._input = left + self._input[size:]
+                self._input.held = left + self._input.held[size:]
                 return output
 
 
@@ -124,46 +131,54 @@ class XzStream(CompressedStream):
     def _decompress(self, limit: int) -> bytes:
         while True:
             if self._member.eof:
-                self._input = self._member.unused_data or self._input
+                self._input.held = self._member.unused_data or self._input.held
                 if not self._begins_another(b"\xfd"):
                     return b""
                 self._member = self._new_member()
-            at_end = self._member.needs_input and not self._input and not self._more_input()
+            at_end = self._member.needs_input and not self._input.held and not self._input.refill()
             try:
-                output = self._member.decompress(self._input, limit)
+                output = self._member.decompress(self._input.held, limit)
             except (lzma.LZMAError, EOFError) as error:
                 raise DamagedStream(BAD_DATA) from error
-            self._input = b""
+            self._input.held = b""
             if output:
                 return output
             if at_end and not self._member.eof:
                 raise self._ends_within()
 
 
-class ZstdStream(CompressedStream):
-    """The library does not tell a cut stream from a whole one, and drops a step's output with an error behind it.
+class _ZstdBlocks:
+    """What the zstd library reads from: one block at a time, since it drops a step's output when there is an error behind it.
 
-    So the frames are followed on their way into it, and it gets one block at a time.
+    It is an object of its own because the library's reader cannot be collected if it is part of a circle of references.
     """
+
+    def __init__(self, feed: _Input) -> None:
+        self._input = feed
+        self.tracker = FrameTracker()
+
+    def read(self, _size: int) -> bytes:
+        if self.tracker.is_garbage or (not self._input.held and not self._input.refill()):
+            return b""
+        taken = self.tracker.accept(self._input.held)
+        piece, self._input.held = self._input.held[:taken], self._input.held[taken:]
+        return piece
+
+
+class ZstdStream(CompressedStream):
+    """The library does not tell a cut stream from a whole one, so the frames are followed on their way into it."""
 
     def __init__(self, source: Stream) -> None:
         import zstandard  # most captures are not zstd; a plain start should not pay for it
 
         super().__init__(source)
         self._errors = zstandard.ZstdError
-        self._tracker = FrameTracker()
+        blocks = _ZstdBlocks(self._input)
+        self._tracker = blocks.tracker
         self._output = b""
         decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_LIMIT_BYTES)
-        reads_from = cast(IO[bytes], self)
+        reads_from = cast(IO[bytes], blocks)
         self._reader = decompressor.stream_reader(reads_from, read_size=INPUT_BYTES, read_across_frames=True, closefd=False)
-
-    def read(self, _size: int) -> bytes:
-        """What the library calls for its input."""
-        if self._tracker.is_garbage or (not self._input and not self._more_input()):
-            return b""
-        taken = self._tracker.accept(self._input)
-        piece, self._input = self._input[:taken], self._input[taken:]
-        return piece
 
     def _decompress(self, limit: int) -> bytes:
         if not self._output:
@@ -174,7 +189,7 @@ class ZstdStream(CompressedStream):
         if not self._output:
             if self._tracker.is_garbage:
                 raise DamagedStream(TRAILING_GARBAGE)
-            if self._source_damage is not None or not self._tracker.between_frames:
+            if self._input.damage is not None or not self._tracker.between_frames:
                 raise self._ends_within()
         output, self._output = self._output[:limit], self._output[limit:]
         return output
