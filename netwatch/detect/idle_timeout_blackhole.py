@@ -43,6 +43,7 @@ class _Gaps:
         self.first_lost_s: float | None = None
         self.last_lost_s = float("-inf")
         self.lost_since = 0
+        self.told = False
 
     def add(self, window: Window, service: ServiceWindow, half_life_s: float) -> None:
         fade = 0.5 ** ((window.end_s - self.at_s) / half_life_s) if self.at_s > float("-inf") else 1.0
@@ -67,6 +68,8 @@ class _Knee(msgspec.Struct, frozen=True):
 
 class IdleTimeoutBlackhole:
     mode = Mode.IDLE_TIMEOUT_BLACKHOLE
+    EASE = 0.5
+    """What was told is told on with fewer sessions, since their counts fade."""
 
     def __init__(self, settings: IdleTimeoutBlackholeSettings, _profile: FirewallProfile) -> None:
         self._settings = settings
@@ -87,6 +90,7 @@ class IdleTimeoutBlackhole:
         if window.end_s - gaps.last_lost_s > self._settings.hold_s or gaps.first_lost_s is None:
             return None
         knee = self._knee(gaps)
+        gaps.told = knee is not None
         if knee is None:
             return None
         evidence = self._evidence(gaps, knee, window, service)
@@ -103,10 +107,11 @@ class IdleTimeoutBlackhole:
     def _knee(self, gaps: _Gaps) -> _Knee | None:
         """The edge with the sharpest step from answered to lost, if there is one sharp enough."""
         rules, best = self._settings, None
+        ease = self.EASE if gaps.told else 1.0
         for edge in range(1, len(GAP_BIN_EDGES_S)):
             below_lost, below = sum(gaps.lost[:edge]), sum(gaps.answered[:edge]) + sum(gaps.lost[:edge])
             above_lost, above = sum(gaps.lost[edge:]), sum(gaps.answered[edge:]) + sum(gaps.lost[edge:])
-            if below < rules.min_below or above_lost < rules.min_above:
+            if below < ease * rules.min_below or above_lost < ease * rules.min_above:
                 continue
             knee = _Knee(GAP_BIN_EDGES_S[edge], below_lost / below, above_lost / above, above)
             if knee.lost_below > rules.max_lost_below or knee.lost_above < rules.min_lost_above:

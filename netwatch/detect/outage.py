@@ -31,7 +31,7 @@ class Outage:
         self.normal = Normal(0.0, 0.0)  # handshakes (UDP: answers) before it
         self.missed = 0.0  # handshakes, since it began
         self._asked_s: float | None = None  # when somebody last asked
-        self._heard_s: float | None = None  # when any packet of the service was last seen
+        self._heard_s: float | None = None  # when any packet at all was last seen
         self._missing = MissingHandshakes()
         self._answers = Level()  # of a UDP service, which brings no normal of its own
 
@@ -72,10 +72,9 @@ class Outage:
     def _missed_since_s(self, window: Window, service: ServiceWindow, completed: int) -> float | None:
         """Since when answers are missed; ``None`` if whoever asks is served, or nobody has to ask."""
         asked = max(service.new_attempts + service.syn_retransmitted, service.syn)
-        heard = service.packets_in + service.packets_out
         # Who has only now come to be watched was served in the window before.
         self._asked_s = window.end_s if asked else window.start_s if self._asked_s is None else self._asked_s
-        self._heard_s = window.end_s if heard else window.start_s if self._heard_s is None else self._heard_s
+        self._heard_s = window.end_s if window.firewall.packets else window.start_s if self._heard_s is None else self._heard_s
         if asked:
             return window.start_s if completed <= VAIN_SHARE * asked else None
         if window.firewall.packets == 0:

@@ -29,13 +29,16 @@ class TimeWaitPileupSettings(DetectorSettings, frozen=True):
     forecast_fill_ratio: Share = 0.45  # from here on, if at this rate it is full within …
     forecast_full_in_s: Positive = 60.0
     min_fill_ratio: Share = 0.6  # from here on, however long it takes until it is full
-    crowded_fill_ratio: Share = 0.85  # from here on, even if it will not get full
+    crowded_fill_ratio: Share = 0.85  # from here on, even if it will not get full, if closed sessions take min_fill_ratio of it
     beyond_normal: Positive = 3.0  # spreads above the normal rate of new sessions
     subject_share: Share = 0.6  # of the closed entries: the service that holds as many is named
 
 
 class TimeWaitPileup:
     mode = Mode.TIME_WAIT_PILEUP
+    OPENED_WEIGHT = 0.25
+    """Of the newest window in the rate of opened sessions: it follows a rush within seconds."""
+
     QUIET_WINDOWS = 3
     """A rush of closes is over when so many windows in a row bring no more than usual."""
 
@@ -46,19 +49,22 @@ class TimeWaitPileup:
         self._health = FirewallHealth()
         self._onset_s: float | None = None
         self._quiet = 0
+        self._opened_per_s = 0.0  # smoothed
 
     def judge(self, window: Window) -> list[Finding]:
         firewall = window.firewall
         self._growth.update(window)
         health = self._health.update(window)
+        opened_per_s = sum(service.handshakes_completed for service in window.services) / window.duration_s
+        self._opened_per_s += self.OPENED_WEIGHT * (opened_per_s - self._opened_per_s)
         closing = count(window, CLOSING)
         piled = firewall.limit > 0 and closing >= max(self._settings.min_entries, self._settings.min_share * firewall.entries)
         self._follow_onset(window, piled=piled)
-        if not piled or not self._is_harmful(window):
+        if not piled or not self._is_harmful(window, closing):
             return []
         subject = self._subject(window)
         evidence = (*self._evidence(window, closing), *health)
-        hurts = harm.refuses_new_flows(firewall) or (self._will_fill(firewall.limit) and self._time_to_full_s(window) < harm.LATER_S)
+        hurts = harm.refuses_new_flows(firewall) or (self._will_fill(window) and self._time_to_full_s(window) < harm.LATER_S)
         return [
             Finding(
                 mode=self.mode,
@@ -82,18 +88,20 @@ class TimeWaitPileup:
         elif self._quiet >= self.QUIET_WINDOWS:
             self._onset_s = None
 
-    def _is_harmful(self, window: Window) -> bool:
+    def _is_harmful(self, window: Window, closing: int) -> bool:
         rules, fill_ratio = self._settings, window.firewall.fill_ratio
-        if fill_ratio >= rules.crowded_fill_ratio:
+        if fill_ratio >= rules.crowded_fill_ratio and closing >= rules.min_fill_ratio * window.firewall.limit:
             return True
-        if fill_ratio < rules.forecast_fill_ratio or not self._will_fill(window.firewall.limit):
+        if fill_ratio < rules.forecast_fill_ratio or not self._will_fill(window):
             return False
         return fill_ratio >= rules.min_fill_ratio or self._time_to_full_s(window) < rules.forecast_full_in_s
 
-    def _will_fill(self, limit: int) -> bool:
+    def _will_fill(self, window: Window) -> bool:
         """At this rate, will closed sessions fill the table before the first of them time out?"""
-        growing = self._growth.states_per_s(CLOSING) > 0
-        return growing and self._growth.ceiling(CLOSING, self._time_wait_s, tcp_only=True) >= limit
+        firewall = window.firewall
+        others = firewall.entries - count(window, CLOSING)
+        # Only sessions that came about can close: a flood's attempts do not end here.
+        return self._growth.states_per_s(CLOSING) > 0 and others + self._opened_per_s * self._time_wait_s >= firewall.limit
 
     def _time_to_full_s(self, window: Window) -> float:
         return harm.time_to_full_s(window.firewall, self._growth.states_per_s(CLOSING))

@@ -69,14 +69,16 @@ class Case:
         if thread == (self.mode, self.service) and strength(finding)[1] >= WORTH_TELLING * self._told[1] > 0:
             self._told = strength(finding)
             news = True
-        self.onset_s = min(self.onset_s, finding.onset_s)
+        if finding.mode == self.mode:
+            self.onset_s = min(self.onset_s, finding.onset_s)
         self.last_s = max(self.last_s, finding.at_s)
         return news
 
     def adopt(self, finding: Finding) -> None:
         """The cause is found: what the case was opened for follows from it."""
         self.mode, self.service = finding.mode, finding.service
-        self.detected_s = finding.at_s
+        # Its own reckoning of when it began is the better one: a forecast may have been made for another reason a while before.
+        self.onset_s, self.detected_s = finding.onset_s, finding.at_s
         self._told = strength(finding)
         self._best[(finding.mode, finding.service)] = finding
         self.say(finding.at_s, f"cause found: {finding.mode}: {_headline(finding)}")
@@ -102,7 +104,7 @@ class Case:
     def end(self) -> None:
         """Nothing was found any more after ``last_s``."""
         self.ended_s = self.last_s
-        self.say(self.last_s, "nothing found any more")
+        self._timeline.append(TimelineEntry(self.last_s, "nothing found any more"))
 
     def incident(self) -> Incident:
         """The case as it stands."""

@@ -64,7 +64,7 @@ def test_a_cause_found_later_adopts_the_incident_that_its_consequence_opened() -
     changes = run(found, 9)
     assert [one.mode for one in changes] == [Mode.TABLE_FULL, Mode.SYN_FLOOD]
     assert len({one.id for one in changes}) == 1
-    assert (changes[-1].service, changes[-1].onset_s, changes[-1].detected_s) == (A, T0 + 3, T0 + 6)
+    assert (changes[-1].service, changes[-1].onset_s, changes[-1].detected_s) == (A, T0 + 4, T0 + 6)
     assert changes[-1].consequences == (Mode.TABLE_FULL,)
     assert "cause found: syn-flood: 100 of syn-flood" in [entry.text for entry in changes[-1].timeline]
 
