@@ -36,6 +36,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     manner: Manner = Manner.CONNECT
     per_s: float  # attempts; with sessions, over all of them
     seconds: float
+    start_at_s: float = 0.0  # since the epoch: made ready before, so that it begins on time
     sources: tuple[str, ...] = plan.CLIENTS
     sessions: int = 20  # held open, where the manner says so
     deadline_s: float = 1.0
@@ -62,11 +63,13 @@ class Client:
         self._load = load
         self._sources = itertools.cycle(load.sources)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ends_at = time.monotonic() + load.seconds
+        self._ends_at = 0.0  # of the monotonic clock
 
     async def run(self) -> None:
         """For as long as the load says, and until the last attempt has ended."""
         load = self._load
+        await asyncio.sleep(max(0.0, load.start_at_s - time.time()))
+        self._ends_at = time.monotonic() + load.seconds
         if load.manner is Manner.SESSION:
             await asyncio.gather(*(self._hold(place / load.per_s, load.sessions / load.per_s) for place in range(load.sessions)))
             return

@@ -51,6 +51,7 @@ class Attack(msgspec.Struct, frozen=True, kw_only=True):
     interface: str = plan.LINK
     linger_s: float = 0.5  # handshakes are still answered after the last SYN
     seed: int = 1
+    start_at_s: float = 0.0  # since the epoch: made ready before, so that it begins on time
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +153,7 @@ def run(attack: Attack) -> Sent:
     answers = Answers(attack) if attack.kind is Kind.HANDSHAKE else None
     sent = answered = refused = 0
     with open_wire(attack.interface, receive=answers is not None) as wire:
+        time.sleep(max(0.0, attack.start_at_s - time.time()))
         began = time.monotonic()
         while sent < attack.count and (elapsed := time.monotonic() - began) < attack.seconds:
             due = min(attack.count, int(elapsed * attack.per_s) + 1 if attack.per_s else attack.count) - sent
