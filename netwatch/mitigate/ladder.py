@@ -12,12 +12,13 @@ That is why ``life_s`` of a playbook, made for people who paste, is only an uppe
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from typing import NamedTuple
 
 import msgspec
 
 from netwatch.errors import ConfigError
-from netwatch.mitigate.commands import commands, protecting
+from netwatch.mitigate.commands import commands
 from netwatch.mitigate.effect import Evict
 from netwatch.mitigate.playbook import Caution, Need, Playbook, admission, aim, recommend
 from netwatch.model.change import Change, Element
@@ -30,6 +31,7 @@ LIFE_S = 60
 
 JOINED_BY = "+"
 TIMEOUT = re.compile(r"\btimeout \d+s")
+IPV4_DOTS = 3
 DELETED = re.compile(r"^delete element inet netwatch (\w+) \{ (.+?)(?: : .+)? \}$")
 
 
@@ -167,11 +169,6 @@ def recommend_rung(
     return None
 
 
-def protection(never_block: Sequence[str]) -> tuple[str, ...]:
-    """Lines for ``nft`` that put prefixes out of reach of every rule; they stay, so a driver gives them with the base table."""
-    return _nft(protecting(never_block))
-
-
 def with_life(change: Change, life_s: float) -> Change:
     """The same change with another life, in whole seconds as nft takes it: rounded down, at least one."""
     whole_s = max(1, int(life_s))
@@ -183,7 +180,15 @@ def with_life(change: Change, life_s: float) -> Change:
 def elements_of(change: Change) -> tuple[Element, ...]:
     """The elements that are in the kernel while a change is in force."""
     found = (DELETED.match(line) for line in change.undo)
-    return tuple(Element(match[1], match[2]) for match in found if match)
+    return tuple(Element(match[1], " ".join(_as_listed(word) for word in match[2].split())) for match in found if match)
+
+
+def _as_listed(word: str) -> str:
+    """A word of a key in the one form in which the kernel lists it: ``2001:DB8::25/128`` is ``2001:db8::25``."""
+    if not (":" in word or word.count(".") == IPV4_DOTS):
+        return word
+    network = ip_network(word, strict=False)
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
 def _nft(lines: Sequence[str]) -> tuple[str, ...]:

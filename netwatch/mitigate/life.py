@@ -127,6 +127,8 @@ class Life:
 
     def _settle(self) -> None:
         """Whatever the event made possible: courses that ended, plans that may be proposed, made or refused now."""
+        for campaign in self._campaigns.values():  # what has ended is told before anything new begins
+            self._collect(campaign)
         for campaign in sorted(self._campaigns.values(), key=lambda one: one.rank):
             for _ in range(len(self._ladder(campaign)) + 1):  # each turn but the last refuses a rung for good
                 self._collect(campaign)
