@@ -106,7 +106,7 @@ class SynFlood:
         return Finding(
             mode=self.mode,
             service=label,
-            severity=facts.severity(evidence, hurts=down or self._hurts(window, excess_per_s / filling_per_s)),
+            severity=facts.severity(evidence, hurts=down or self._hurts(window, _entering(service) * excess_per_s / filling_per_s)),
             at_s=window.end_s,
             onset_s=flood.onset_s,
             evidence=evidence,
@@ -192,3 +192,8 @@ class SynFlood:
             text = f"{facts.number(completed_per_s)} handshakes/s completed, {facts.normally(flood.normal_completed, warming=False)}"
             found.append(facts.health("completed_per_s", completed_per_s, text))
         return tuple(found)
+
+
+def _entering(service: ServiceWindow) -> float:
+    """Of what was asked, the share that made entries: with a mitigation in force most of a flood fills nothing."""
+    return min(1.0, service.new_sessions / max(service.new_attempts, 1))
