@@ -162,11 +162,20 @@ class _Run:
                     self._world.within(step.role, *step.command, text=step.input)
                 self._note(text)
             if now >= read_at_s:
-                self._readings.append(read_table(self._inside_pid, now))
+                self._read(now)
                 read_at_s += READ_EVERY_S
             wake_s = min(read_at_s, end_s, self._attack_at_s + due[-1][0] if due else end_s)
             time.sleep(max(0.0, wake_s - time.time()))
-        self._readings.append(read_table(self._inside_pid, time.time()))
+        self._read(time.time())
+
+    def _read(self, now_s: float) -> None:
+        reading = read_table(self._inside_pid, now_s)
+        if reading.limit != self._scenario.limit:
+            raise DrillError(
+                f"nf_conntrack_max was changed to {reading.limit:,} by somebody else during the drill, which set it to "
+                f"{self._scenario.limit:,}: nothing was measured; run it again"
+            )
+        self._readings.append(reading)
 
     def _note(self, text: str) -> None:
         moment = Moment(round(time.time() - self._attack_at_s, 3), text)

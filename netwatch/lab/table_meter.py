@@ -13,18 +13,24 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The table at one time."""
 
     time_s: float
+    limit: int
     entries: int
     dropped: int = 0
     early_dropped: int = 0
 
 
+LIMIT_FILE = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+"""One value for all namespaces."""
+
+
 def read_table(pid: int, now_s: float) -> Reading:
     """Read the counters now."""
-    return parse(Path(f"/proc/{pid}/net/stat/nf_conntrack").read_text(), now_s)
+    return parse(Path(f"/proc/{pid}/net/stat/nf_conntrack").read_text(), now_s=now_s, limit=int(LIMIT_FILE.read_text()))
 
 
-def parse(text: str, now_s: float) -> Reading:
+def parse(text: str, *, now_s: float, limit: int) -> Reading:
     """Counters from the kernel's text."""
     names, *rows = (line.split() for line in text.splitlines())
     columns = {name: [int(row[place], 16) for row in rows] for place, name in enumerate(names)}
-    return Reading(time_s=now_s, entries=columns["entries"][0], dropped=sum(columns["drop"]), early_dropped=sum(columns["early_drop"]))
+    dropped, early_dropped = sum(columns["drop"]), sum(columns["early_drop"])
+    return Reading(time_s=now_s, limit=limit, entries=columns["entries"][0], dropped=dropped, early_dropped=early_dropped)

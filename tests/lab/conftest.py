@@ -1,0 +1,22 @@
+"""What the tests of drills need of the machine."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from netwatch.lab.caretaker import namespaces_of
+from tests.conftest import missing
+
+
+@pytest.fixture
+def drill_machine() -> Iterator[None]:
+    """A machine that can hold drills; afterwards nothing of one is left."""
+    if os.geteuid() != 0:
+        missing("network namespaces need root")
+    for program in ("ip", "nft", "conntrack", "sysctl"):
+        if shutil.which(program) is None:
+            missing(f"{program} is not installed")
+    yield
+    assert namespaces_of(os.getpid()) == []
