@@ -206,8 +206,10 @@ def take_fragment(packet: Row, row: int, book: Rows, datagrams: Rows, buckets: L
         book[0].too_big += 1
         refused = True
     elif more and end & 7 and family == IPV6:
+        packet.layers &= ~HELD  # Linux lets it pass as it is, for the host to complain, and gives the datagram up
         book[0].inconsistent += 1
         refused = True
+        kills = True
     else:
         if more:
             end &= ~7
