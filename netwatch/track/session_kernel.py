@@ -61,7 +61,7 @@ from netwatch.track.session_lookup import ERROR_TYPE, ICMP_ANSWERS, ICMP_OPENS, 
 from netwatch.track.session_rows import make_entry, make_room
 from netwatch.track.session_slots import EMPTY, ONE, ROW_MASK, TAG_SHIFT, hash_tag, home_slot, slot_of
 from netwatch.track.session_trackers import REOPEN, begin_proxied, begin_syn, begin_tcp, track_datagram, track_tcp
-from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, REPLY, SYN
+from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, ORIGINAL, REPLY, SYN
 
 BATCH = 32
 LATEST_NS = 1 << 62
@@ -207,7 +207,7 @@ def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now
     if row != NO_ROW and table.entries[row]["expires_ns"] <= now_ns:
         release(table, row, slot_of(table, row))
         table.numbers[EXPIRED_TOTAL] += 1
-        row = NO_ROW
+        row, direction = NO_ROW, ORIGINAL
     if table.numbers[LINGERING]:
         reap_window(table, tag, row)
     if guard.settings[ACTIVE]:
