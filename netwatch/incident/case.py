@@ -33,6 +33,7 @@ class Case:
         self.ended_s: float | None = None
         self._firewall = firewall
         self._best: dict[Thread, Finding] = {(finding.mode, finding.service): finding}
+        self._crowd: tuple[Attribution, ...] = ()  # the newest spoofed one: its number of sources has grown
         self._told = strength(finding)
         self._timeline: list[TimelineEntry] = []
         self._once: set[str] = set()
@@ -72,6 +73,7 @@ class Case:
         if finding.mode == self.mode:
             self.onset_s = min(self.onset_s, finding.onset_s)
         self.last_s = max(self.last_s, finding.at_s)
+        self._crowd = _crowd(finding) or self._crowd if finding.mode == self.mode else self._crowd
         return news
 
     def adopt(self, finding: Finding) -> None:
@@ -149,11 +151,18 @@ class Case:
     def _attribution(self) -> tuple[Attribution, ...]:
         causes = self._causes()
         who = next((finding.attribution for finding in causes if finding.attribution), ())
+        if who and who[0].kind == "spoofed":
+            who = self._crowd or who
         if len(causes) < 2:
             return who
         total = sum(strength(finding)[1] for finding in causes)
         victims = ((finding.service, strength(finding)[1] / total) for finding in causes if total > 0)
         return (*who, *(Attribution("service", service, round(share, 4)) for service, share in victims if service is not None))
+
+
+def _crowd(finding: Finding) -> tuple[Attribution, ...]:
+    """The attribution, if it is a spoofed crowd first of all."""
+    return finding.attribution if finding.attribution and finding.attribution[0].kind == "spoofed" else ()
 
 
 def _headline(finding: Finding) -> str:

@@ -52,8 +52,12 @@ class Correlator:
     @property
     def incidents(self) -> Sequence[Incident]:
         """Closed and open ones, by onset."""
-        everything = [*self._closed, *(case.incident() for case in self._open)]
-        return sorted(everything, key=lambda incident: (incident.onset_s, incident.id))
+        return sorted([*self._closed, *self.lasting], key=lambda incident: (incident.onset_s, incident.id))
+
+    @property
+    def lasting(self) -> list[Incident]:
+        """Those that are open now."""
+        return [case.incident() for case in self._open]
 
     def update(self, window: Window, findings: Sequence[Finding]) -> list[Incident]:
         """Take in the findings of a window; return the incidents that were opened, closed or have something new to tell."""

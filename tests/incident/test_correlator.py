@@ -141,15 +141,29 @@ def test_strays_of_a_path_that_moved_are_told_with_it() -> None:
 
 
 def test_the_strongest_finding_gives_evidence_and_attribution() -> None:
-    crowd = Attribution("spoofed", "9000 sources", 1.0)
+    blamed = Attribution("prefix", "192.0.2.0/24", 0.9)
     found = {
         3: [finding(Mode.SYN_FLOOD, 3, value=400.0)],
-        4: [finding(Mode.SYN_FLOOD, 4, onset=3, value=9_000.0, attribution=[crowd])],
-        5: [finding(Mode.SYN_FLOOD, 5, onset=3, value=8_000.0, attribution=[Attribution("spoofed", "1 sources", 1.0)])],
+        4: [finding(Mode.SYN_FLOOD, 4, onset=3, value=9_000.0, attribution=[blamed])],
+        5: [finding(Mode.SYN_FLOOD, 5, onset=3, value=8_000.0, attribution=[Attribution("prefix", "198.51.100.0/24", 0.4)])],
     }
     changes = run(found, 6)
     assert changes[-1].evidence[0].value == 9_000.0
-    assert changes[-1].attribution == (crowd,)
+    assert changes[-1].attribution == (blamed,)
+
+
+def test_a_spoofed_crowd_is_told_with_all_its_sources() -> None:
+    found = {
+        second: [
+            finding(
+                Mode.SYN_FLOOD, second, onset=3, value=9_000.0 - second, attribution=[Attribution("spoofed", f"{second}000 sources", 1.0)]
+            )
+        ]
+        for second in range(3, 7)
+    }
+    correlator = Correlator("edge-1")
+    run(found, 7, correlator)
+    assert correlator.incidents[0].attribution == (Attribution("spoofed", "6000 sources", 1.0),)
 
 
 def test_information_alone_opens_nothing() -> None:
@@ -170,8 +184,9 @@ def test_the_end_of_the_data_closes_what_was_quiet_and_leaves_the_rest_open() ->
     correlator = Correlator("edge-1")
     run(during(Mode.SYN_FLOOD, range(3, 8)), 10, correlator)
     assert correlator.finish(T0 + 11) == []
-    assert correlator.incidents[0].ended_s is None
+    assert [one.ended_s for one in correlator.lasting] == [None]
     assert [one.ended_s for one in correlator.finish(T0 + 13)] == [T0 + 8]
+    assert correlator.lasting == []
 
 
 def test_the_same_findings_give_the_same_incidents() -> None:
