@@ -7,7 +7,7 @@ second and does the scenario's steps; what clients and canary met is read from t
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from subprocess import Popen, TimeoutExpired
+from subprocess import DEVNULL, Popen, TimeoutExpired
 
 import msgspec
 
@@ -117,9 +117,7 @@ class _Run:
     def _protection(self, protect: Protect | None, settle_s: float) -> Popen[str] | None:
         if protect is None:
             return None
-        process = self._world.start(Role.FIREWALL, *protect(self._world))
-        assert process.stdout is not None
-        self._readers.submit(process.stdout.read)  # so that it never waits for a reader
+        process = self._world.start(Role.FIREWALL, *protect(self._world), output=DEVNULL)
         try:
             code = process.wait(settle_s)
         except TimeoutExpired:

@@ -27,10 +27,11 @@ class Success(msgspec.Struct, frozen=True):
 
     tried: int
     succeeded: int
+    share: float  # 1 where nobody tried: nobody was refused
 
-    @property
-    def share(self) -> float:
-        return self.succeeded / self.tried if self.tried else 1.0
+    @staticmethod
+    def of(tried: int, succeeded: int) -> "Success":
+        return Success(tried, succeeded, round(succeeded / tried, 4) if tried else 1.0)
 
 
 class Second(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +121,7 @@ def _phase(notes: Notes, moment_s: float) -> Phase:
 
 def _success(attempts: Iterable[Attempt]) -> Success:
     outcomes = [one.ok for one in attempts]
-    return Success(len(outcomes), sum(outcomes))
+    return Success.of(len(outcomes), sum(outcomes))
 
 
 def _seconds(notes: Notes) -> Iterable[Second]:

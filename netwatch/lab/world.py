@@ -121,12 +121,12 @@ class World(AbstractContextManager["World"]):
         """Run a command to its end in a namespace; what it printed."""
         return run(["ip", "netns", "exec", self.namespace(role), *command], text)
 
-    def start(self, role: Role, *command: str) -> subprocess.Popen[str]:
+    def start(self, role: Role, *command: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start a process in a namespace; it does not outlive this world."""
         child = subprocess.Popen(
             ["ip", "netns", "exec", self.namespace(role), *command],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             text=True,
             env=_environment(),
             start_new_session=True,  # Ctrl-C is for the drill, which then ends them

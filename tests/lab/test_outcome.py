@@ -41,7 +41,7 @@ def test_without_a_failed_canary_there_is_no_impact() -> None:
     outcome = measure(notes(canary=attempts(-3, 10)))
 
     assert (outcome.impact_s, outcome.impact_over, outcome.first_failed_at_s) == (0.0, True, None)
-    assert outcome.success == {Phase.BEFORE: Success(30, 30), Phase.DURING: Success(40, 40), Phase.AFTER: Success(60, 60)}
+    assert outcome.success == {Phase.BEFORE: Success.of(30, 30), Phase.DURING: Success.of(40, 40), Phase.AFTER: Success.of(60, 60)}
 
 
 def test_impact_lasts_from_the_first_failed_canary_to_the_last() -> None:
@@ -49,7 +49,7 @@ def test_impact_lasts_from_the_first_failed_canary_to_the_last() -> None:
 
     assert outcome.impact_s == 5.0
     assert outcome.impact_over
-    assert outcome.canary[Phase.DURING] == Success(40, 38)
+    assert outcome.canary[Phase.DURING] == Success.of(40, 38)
     assert [one.text for one in outcome.timeline] == ["the first canary fails", "the last canary that fails"]
 
 
@@ -61,7 +61,7 @@ def test_what_failed_before_the_attack_is_no_impact_of_it() -> None:
     outcome = measure(notes(canary=attempts(-3, 10, failed=(-2.5,))))
 
     assert outcome.impact_s == 0.0
-    assert outcome.canary[Phase.BEFORE] == Success(30, 29)
+    assert outcome.canary[Phase.BEFORE] == Success.of(30, 29)
 
 
 def test_each_second_has_its_share_and_its_drops() -> None:
@@ -69,7 +69,7 @@ def test_each_second_has_its_share_and_its_drops() -> None:
 
     assert [one.at_s for one in seconds] == list(range(-3, 10))
     second = seconds[5]
-    assert (second.phase, second.canary, second.dropped, second.entries) == (Phase.DURING, Success(10, 8), 100, 50)
+    assert (second.phase, second.canary, second.dropped, second.entries) == (Phase.DURING, Success.of(10, 8), 100, 50)
 
 
 def test_the_timeline_says_when_the_table_was_full() -> None:
