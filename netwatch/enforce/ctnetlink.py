@@ -1,8 +1,8 @@
 """The state table of one network namespace: read it, and delete entries one by one or by a filter inside the kernel.
 
 A deletion names the entry's original tuple, copied byte for byte from the dump so that it fits every protocol, and its number (CTA_ID), so
-that a later session of the same tuple is not hit. Hundreds go in one ``sendto``; only the last asks to be acknowledged, and the kernel
-answers by itself each one that fails. An entry that has gone meanwhile is no failure.
+that a later session of the same tuple is not hit (unless the kernel gave it the very memory of the first). Hundreds go in one ``sendto``;
+only the last asks to be acknowledged, and the kernel answers by itself each one that fails. An entry that has gone meanwhile is no failure.
 
 A deletion without a tuple is a flush: of what the filter matches since Linux 6.8, of everything before. No message without either is ever
 built here, and a filter is sent only where ``filter_probe`` has seen the kernel honour it. Numbers: nfnetlink_conntrack.h.
@@ -144,7 +144,7 @@ class StateTable:
                     return
 
     def count(self) -> int:
-        """Entries of the namespace; the kernel keeps the number."""
+        """Entries of the namespace; a deleted one counts on as long as a packet that waits somewhere refers to it."""
         for _, value in self._deleting.ask(message(CT_GET_STATS, 0, AF_UNSPEC)):
             return int.from_bytes(attributes(value[4:])[GLOBAL_ENTRIES], "big")
         raise EnforceError("the kernel does not say how many entries its state table has")
@@ -179,8 +179,8 @@ class StateTable:
                 if sequence == len(rows):
                     return
 
-    def delete_matching(self, wanted: Filter) -> int:
-        """Delete all that a filter matches, in one message; return how many entries fewer there are.
+    def delete_matching(self, wanted: Filter) -> None:
+        """Delete all that a filter matches, in one message. How many they were the kernel does not say.
 
         Raises:
             FirewallRefusedError: the kernel does not take the filter.
@@ -188,13 +188,11 @@ class StateTable:
         body = wanted.attributes()
         if not body:
             raise EnforceError("a deletion without a filter would empty the state table")
-        before = self.count()
         try:
             for _ in self._deleting.ask(message(CT_DELETE, ACK, wanted.family, body)):
                 pass
         except OSError as error:
             raise FirewallRefusedError(f"the kernel does not delete by a filter: {error.strerror}") from error
-        return max(0, before - self.count())
 
     def close(self) -> None:
         self._deleting.close()

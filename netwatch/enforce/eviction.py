@@ -27,7 +27,7 @@ MOST_DUMPS = 4
 class Evicted(msgspec.Struct, kw_only=True):
     """What an eviction did."""
 
-    seen: int = 0  # entries looked at; 0 if one message did it
+    seen: int = 0  # entries looked at
     deleted: int = 0
     gone: int = 0  # chosen, but gone before the deletion came
     kept: Kept = msgspec.field(default_factory=Kept)  # named, but alive
@@ -67,7 +67,7 @@ class Evictor:
         """
         selection = Selection(eviction, never_block=self._never_block)
         if protected is None and self._by_filter(eviction, selection):
-            return Evicted(deleted=sum(self._table.delete_matching(_filter(one, unassured=True)) for one in eviction.services))
+            return self._in_one_message(eviction.services)
         return self._by_looking(eviction, selection, None if protected is None else np.sort(protected))
 
     def close(self) -> None:
@@ -82,6 +82,15 @@ class Evictor:
             and bool(eviction.services)
             and all(single_address(one) and self._filter_deletion.serves(_family(one)) for one in eviction.services)
         )
+
+    def _in_one_message(self, services: Sequence[Service]) -> Evicted:
+        """One for each service. What goes is counted before, since the kernel does not tell afterwards."""
+        evicted = Evicted()
+        for wanted in dict.fromkeys(_filter(service, unassured=True) for service in services):
+            evicted.seen += sum(len(rows) for _, rows in self._table.dump(self._decoder, wanted))
+            self._table.delete_matching(wanted)
+        evicted.deleted = evicted.seen
+        return evicted
 
     def _by_looking(self, eviction: Eviction, selection: Selection, protected: Hashes | None) -> Evicted:
         # The kernel's defaults too: an entry that saw no packet since a sysctl was changed still runs by what was before.

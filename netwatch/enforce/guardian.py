@@ -158,12 +158,20 @@ class Guardian:
             told = self._held.restore(key)
         except OSError as error:  # the state file keeps it for the next start
             told = f"{key} cannot be restored: {error.strerror}"
-        print(f"netwatch guardian: {told}: {why}", file=sys.stderr, flush=True)
+        _tell(f"{told}: {why}")
         return told
 
     def end(self) -> None:
+        """Put back everything; a second signal does not stop it."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for key in list(self._held.values):
             self._let_go(key, "netwatch went away")
+
+
+def _tell(text: str) -> None:
+    """To the log, if anybody still reads it: that must stop nothing."""
+    with suppress(OSError):
+        os.write(2, f"netwatch guardian: {text}\n".encode())
 
 
 def _say(answer: dict[str, str]) -> None:
@@ -180,7 +188,7 @@ def main(state_file: Path) -> int:
         return 1
     held = Held(state_file)
     for told in held.left_behind():
-        print(f"netwatch guardian: {told}: left behind by an earlier one", file=sys.stderr, flush=True)
+        _tell(f"{told}: left behind by an earlier one")
     guardian = Guardian(held)
     try:
         _say({"done": "ready"})

@@ -119,7 +119,10 @@ class Nftables:
                 self._sysctls.restore(line)
 
     def in_force(self) -> tuple[ListedElement, ...]:
-        armed = self._listed(name for name, kind in self._base.sets.items() if kind.arms)
+        try:
+            armed = self._listed(name for name, kind in self._base.sets.items() if kind.arms)
+        except TableLostError:
+            armed = {}
         held = (ListedElement(SYSCTL_SET, line, left_s) for line, left_s in self._sysctls.in_force())
         return (*(element.listed for element in armed.values()), *held)
 

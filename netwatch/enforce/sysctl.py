@@ -114,8 +114,11 @@ class Sysctls:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.close()
-        process.wait(ANSWER_WITHIN_S)
         process.stdout.close()
+        try:
+            process.wait(ANSWER_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            raise FirewallUnreachableError(f"the guardian of sysctls did not end within {ANSWER_WITHIN_S:g} s") from error
 
     def _ask_guardian(self, request: dict[str, str | float]) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -123,7 +126,7 @@ class Sysctls:
         self._send(request)
 
     def _start(self) -> None:
-        self._ends.clear()
+        self.close()
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGE_FOLDER), os.environ.get("PYTHONPATH"))))}
         command = [sys.executable, "-m", "netwatch.enforce.guardian", str(self._state_file)]
         try:
@@ -134,7 +137,11 @@ class Sysctls:
                 )
         except OSError as error:
             raise FirewallUnreachableError(f"the guardian of sysctls cannot be started: {error.strerror}") from error
-        self._answer()
+        try:
+            self._answer()
+        except FirewallRefusedError as error:
+            self.close()
+            raise FirewallUnreachableError(f"the guardian of sysctls does not start: {error}") from error
 
     def _send(self, request: dict[str, str | float]) -> None:
         assert self._process is not None

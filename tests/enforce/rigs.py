@@ -33,9 +33,12 @@ class Rig:
         """All that the driver's table holds but what counts down, as text."""
 
 
-def nft(namespace: str, *words: str) -> str:
-    command = ["ip", "netns", "exec", namespace, "nft", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def nft(namespace: str, text: str, *options: str) -> str:
+    """Run a text as somebody else would."""
+    command = ["ip", "netns", "exec", namespace, "nft", *options, "-f", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def with_program(base: str, namespace: str, folder: Path) -> Nftables:
@@ -57,8 +60,8 @@ def real(driver: Nftables, namespace: str) -> Iterator[Rig]:
         yield Rig(
             driver,
             wait=time.sleep,
-            flush=lambda: void(nft(namespace, "flush", "ruleset")),
-            settings=lambda: nft(namespace, "-s", "list", "ruleset"),
+            flush=lambda: void(nft(namespace, "flush ruleset")),
+            settings=lambda: nft(namespace, "list ruleset", "-s"),
         )
     finally:
         driver.close()

@@ -1,5 +1,6 @@
 """A state table with entries that a test chose, put in by ctnetlink: 20,000 within a second, in any state, with any time left."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -8,6 +9,7 @@ from ipaddress import IPv4Address, ip_address
 from netwatch.enforce.filter_probe import Conversation
 from netwatch.enforce.netlink import ERROR, Netlink, error_number, messages
 from netwatch.model.session import TcpState
+from tests.conftest import missing
 
 BATCH = 256
 SERVER, OTHER = ip_address("203.0.113.25"), ip_address("203.0.113.26")
@@ -25,6 +27,8 @@ def fill(namespace: str, conversations: Iterable[Conversation]) -> None:
             while answered < len(part):
                 for kind, _, value in messages(netlink.receive()):
                     if kind == ERROR:
+                        if error_number(value) == errno.ENOMEM:
+                            missing("nf_conntrack_max, one for all namespaces of the machine, was set too low for this test")
                         assert error_number(value) == 0, os.strerror(error_number(value))
                         answered += 1
 

@@ -217,6 +217,7 @@ def test_a_flush_by_somebody_else_is_noticed_and_can_be_mended(rig: Rig) -> None
     assert rig.driver.table_state() is TableState.INTACT
     rig.flush_by_others()
     assert rig.driver.table_state() is TableState.MISSING
+    assert armed(rig) == set()
     with pytest.raises(TableLostError, match="inet netwatch"):
         rig.driver.apply(synproxy(), now_s=1000.0)
     rig.driver.undo(synproxy())
