@@ -73,8 +73,7 @@ class Line:
 
     def _tell_meter(self) -> None:
         """What a service does during an incident must not become its normal."""
-        lasting = (incident for incident in self.correlator.incidents if incident.ended_s is None)
-        alarmed = {incident.service for incident in lasting if incident.severity is not Severity.INFO}
+        alarmed = {incident.service for incident in self.correlator.lasting if incident.severity is not Severity.INFO}
         for service in self._alarmed ^ alarmed:
             self.meter.alarmed(service, service in alarmed)
         self._alarmed = alarmed
