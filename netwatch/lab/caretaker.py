@@ -117,17 +117,18 @@ def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _locked(folder: Path) -> bool:
-    """Take the lock, for the life of this process."""
+def _locked(folder: Path, within_s: float) -> int | None:
+    """Take the lock, which is held as long as what is returned is open; None if another caretaker keeps it."""
     lock = os.open(folder / "drill.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + LOCKED_WITHIN_S
+    deadline = time.monotonic() + within_s
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            return lock
         except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
+            if time.monotonic() >= deadline:
+                os.close(lock)
+                return None
             time.sleep(0.05)
 
 
@@ -141,14 +142,18 @@ def main(owner_pid: int, folder: Path, wanted: Mapping[str, str]) -> int:
         signal.signal(number, signal.SIG_IGN)  # the drill decides; its end is the end of the pipe
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = MachineValues(folder)
-    if wanted and not _locked(folder):
+    lock = _locked(folder, LOCKED_WITHIN_S if wanted else 0.0)
+    if wanted and lock is None:
         _say("another drill is running on this machine, and the limit of the state table is one for all: wait for its end")
         return 1
     sweep()
     try:
-        if wanted:
+        if lock is not None:
             values.restore_left_behind()
+        if wanted:
             values.change(wanted)
+        elif lock is not None:
+            os.close(lock)  # a world that changes nothing of the machine is in nobody's way
         _say("ready")
         while os.read(0, 4096):
             continue

@@ -10,6 +10,7 @@ as TCP itself would keep trying, until ``give_up_s`` is over; then it is opened 
 
 import asyncio
 import itertools
+import os
 import random
 import resource
 import socket
@@ -21,6 +22,8 @@ from enum import StrEnum
 import msgspec
 
 from netwatch.lab import plan
+
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 
 
 class Manner(StrEnum):
@@ -153,18 +156,17 @@ class Client:
             raise
 
 
-IP_BIND_ADDRESS_NO_PORT = 24
-
-
 def _tell(attempt: Attempt) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(attempt) + b"\n")
+    try:
+        os.write(1, msgspec.json.encode(attempt) + b"\n")
+    except BrokenPipeError:
+        os._exit(1)  # the drill is gone, and so is the reason to go on
 
 
 def main(text: str) -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with suppress(BrokenPipeError):
-        asyncio.run(Client(msgspec.json.decode(text, type=Load)).run())
+    asyncio.run(Client(msgspec.json.decode(text, type=Load)).run())
     return 0
 
 

@@ -162,11 +162,13 @@ class World(AbstractContextManager["World"]):
             keeper.wait(CLEARED_WITHIN_S)
         except subprocess.TimeoutExpired as error:
             raise DrillError(f"a drill is not cleared away after {CLEARED_WITHIN_S:g} s; see `ip netns`") from error
+        if keeper.returncode < 0:  # killed: another one, whose pipe is closed from the start, clears away at once
+            subprocess.run(self._caretaker_command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=_environment(), check=False)
 
     def _employ(self) -> None:
         wanted = [f"{file}={value}" for file, value in self._machine.items()]
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "netwatch.lab.caretaker", str(self.owner_pid), str(self._state_folder), *wanted],
+            [*self._caretaker_command(), *wanted],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -179,6 +181,9 @@ class World(AbstractContextManager["World"]):
         if answer != "ready":
             self.close()
             raise DrillError(answer or "the caretaker of the drill did not start")
+
+    def _caretaker_command(self) -> list[str]:
+        return [sys.executable, "-m", "netwatch.lab.caretaker", str(self.owner_pid), str(self._state_folder)]
 
     def _build(self) -> None:
         client, attacker, firewall, server = (self.namespace(role) for role in Role)

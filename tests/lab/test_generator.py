@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.namespace, pytest.mark.usefixtures("drill_machine")]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(drill_machine: None, tmp_path: Path) -> Iterator[World]:
     with World(state_folder=tmp_path) as world:
         service = world.start_module(Role.SERVER, "service", str(plan.SERVICE_PORT), str(plan.SINK_PORT))
         assert service.stdout is not None

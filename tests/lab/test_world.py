@@ -105,6 +105,15 @@ def test_nothing_is_left_when_the_drill_is_ended_by_a_signal(tmp_path: Path, num
     assert eventually(lambda: not Path(f"/proc/{child}").exists())
 
 
+def test_nothing_is_left_when_the_caretaker_is_killed(tmp_path: Path) -> None:
+    before = limit()
+    with World(limit=other_limit(), state_folder=tmp_path):
+        subprocess.run(["pkill", "-KILL", "-P", str(os.getpid()), "-f", f"netwatch.lab.caretaker {os.getpid()} "], check=True)
+
+    assert limit() == before
+    assert caretaker.namespaces_of(os.getpid()) == []
+
+
 def test_a_second_drill_waits_for_the_first(tmp_path: Path) -> None:
     with World(limit=other_limit(), state_folder=tmp_path):
         refused = subprocess.run(
