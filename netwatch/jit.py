@@ -105,3 +105,20 @@ if TYPE_CHECKING:
 
 else:
     wide = np.int64
+
+
+def tell_of_compiling(tell: Callable[[], None]) -> None:
+    """Call ``tell`` once, if a kernel has to be compiled because no cache holds it: the first run takes much longer than the others."""
+
+    class Told(event.Listener):  # type: ignore[misc]  # numba has no types
+        told = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.told:
+                self.told = True
+                tell()
+
+        def on_end(self, event: Any) -> None:
+            """Nothing to say: the next kernel follows."""
+
+    event.register("numba:compile", Told())

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from netwatch.collect import Capture
+from netwatch.jit import tell_of_compiling
 
 REFRESH_S = 0.2
+COMPILING = "netwatch: compiling its kernels for this machine; only the first run does, for about a minute"
 
 
 @contextmanager
 def shown(captures: Sequence[Capture]) -> Iterator[None]:
     """Show bytes read, packets per second and the time left of the captures until the block ends."""
+    tell_of_compiling(lambda: print(COMPILING, file=sys.stderr))
     if not sys.stderr.isatty():
         yield
         return
