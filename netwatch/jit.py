@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 import numpy as np
+from numba.core import event
 
 KEPT_CACHES = 6
 PACKAGE = Path(__file__).resolve().parent
