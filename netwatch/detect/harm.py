@@ -20,7 +20,7 @@ SOON_S = 60.0
 SOON_FILL_RATIO = 0.4
 LATER_S = 300.0
 LATER_FILL_RATIO = 0.7
-"""Soon full: in less than a minute from 40 % on, in less than five minutes from 70 % on (failure-modes, section 2 and F01)."""
+"""Soon full: in less than a minute from 40 % on, in less than five minutes from 70 % on."""
 
 
 def refused_share(firewall: FirewallWindow) -> float:
