@@ -10,9 +10,9 @@ from netwatch.lab.scenario import scenario
 pytestmark = [pytest.mark.namespace, pytest.mark.usefixtures("drill_machine")]
 
 
-def test_a_flood_hurts_those_who_want_to_deliver_mail() -> None:
+def test_a_table_stuck_full_outlives_the_attack() -> None:
     told: list[Moment] = []
-    # Few buckets would let newcomers push out half-open entries; with assured ones nothing can.
+    # The machine's buckets: nothing in a table of assured entries gives way, however many there are.
     stuck = msgspec.structs.replace(scenario("stuck-table"), limit=1000, buckets=None).with_phases(1, 2, 2)
 
     outcome = run_drill(stuck, tell=told.append)
