@@ -23,6 +23,7 @@ from netwatch.measure.services import ServiceDirectory
 from netwatch.model.incident import Incident
 from netwatch.model.packet import PacketBlock
 from netwatch.model.tracked import TRACKED
+from netwatch.rehearsal import RecentTraffic
 from netwatch.track.clock import SECOND_NS, Border, EventClock
 from netwatch.track.flow_table import FlowTable
 from netwatch.track.fragments import Reassembly
@@ -33,7 +34,8 @@ from netwatch.trial import Trial
 class Pipeline:
     """Packets in, incidents out."""
 
-    def __init__(self, settings: ReplaySettings) -> None:
+    def __init__(self, settings: ReplaySettings, *, rehearses: bool = False) -> None:
+        """``rehearses``: keep the traffic of the last minute, so that plans can be tried on it."""
         self.settings = settings
         self.clock = EventClock()
         self.reassembly = Reassembly()
@@ -43,6 +45,7 @@ class Pipeline:
             settings.profile, groups=self.directory.capacity + 1, expiry=settings.expiry, services=self.directory.indices
         )
         self.line = Line(sessions, self.directory, settings)
+        self.recent = RecentTraffic(sessions) if rehearses else None
         self.trials = [Trial(playbook, settings.never_block) for playbook in settings.what_if]
 
     @property
@@ -78,10 +81,14 @@ class Pipeline:
         if learned := self.directory.learn(packets, tracked):
             for index, service in learned:
                 self.line.sessions.assign(index, service)
+                if self.recent is not None:
+                    self.recent.assign(index, service)
                 for trial in self.trials:
                     trial.assign(index, service)
             self.directory.classify(packets, tracked)
         self.line.meter.add(packets, tracked)
+        if self.recent is not None:
+            self.recent.keep(part, tracked)
         for trial in self.trials:
             trial.track(packets, part.quoted, tracked)
 
@@ -90,6 +97,8 @@ class Pipeline:
         self.flows.advance(border.end_ns)
         totals = ReassemblyTotals(completed=self.reassembly.completed, failed=self.reassembly.failed, bytes_held=self.reassembly.bytes_held)
         changed = self.line.close(border, totals)
+        if self.recent is not None:
+            self.recent.close(border.end_ns)
         for trial in self.trials:
             trial.close(border, totals)
             trial.consider(changed, self.line, self.directory.services, border.end_ns / SECOND_NS)

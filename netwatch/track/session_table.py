@@ -113,8 +113,7 @@ class SessionTable:
 
     def advance(self, now_ns: int) -> None:
         """Let time pass without packets: entries end, the collector runs, a mitigation evicts again."""
-        if now_ns > self._arrays.numbers[layout.NOW]:
-            pass_time(self._arrays, now_ns)
+        pass_time(self._arrays, now_ns)
         if self._arrays.numbers[layout.NOW] >= self._evict_at_ns:
             self._evict()
 
@@ -152,6 +151,12 @@ class SessionTable:
     def healthy_hit(self) -> int:
         """Sessions that the mitigation refused or evicted and that the capture proves healthy."""
         return int(self._arrays.numbers[layout.HEALTHY_HIT])
+
+    def healthy(self, since_ns: int) -> int:
+        """Entries that were used since then and that have proved healthy: handshake completed, payload both ways."""
+        entries = self._arrays.entries
+        used = (entries["protocol"] != 0) & (entries["last_seen_ns"] >= since_ns)
+        return int(np.count_nonzero(used & (entries["history"] & layout.HEALTHY == layout.HEALTHY)))
 
     @property
     def shed(self) -> int:
