@@ -11,6 +11,7 @@ import struct
 
 import msgspec
 
+from netwatch.collect.namespace import entered
 from netwatch.errors import CaptureError
 
 SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX = 0x8913, 0x8927, 0x8933
@@ -42,12 +43,20 @@ class Interface(msgspec.Struct, frozen=True):
         return LINKTYPE_ETHERNET if self.has_ethernet else LINKTYPE_RAW
 
 
-def find_interface(name: str, asked_on: socket.socket) -> Interface | None:
-    """Look an interface up in the namespace of a socket; ``None`` if there is none of that name (any more)."""
+def find_interface(name: str, namespace: str | None = None) -> Interface | None:
+    """Look an interface up; ``None`` if there is none of that name (any more).
+
+    Raises:
+        CaptureError: there cannot be one of that name.
+        FirewallUnreachableError: there is no such namespace.
+    """
     if not 0 < len(name.encode()) <= LONGEST_NAME:
         raise CaptureError(f"interface '{name}': a name has 1 to {LONGEST_NAME} bytes")
+    with entered(namespace):
+        asked_on = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        flags, hardware, index = (_asked(asked_on, request, name) for request in (SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX))
+        with asked_on:
+            flags, hardware, index = (_asked(asked_on, request, name) for request in (SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX))
     except OSError as error:
         if error.errno in GONE:
             return None

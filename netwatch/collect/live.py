@@ -7,14 +7,12 @@ not be tracked before its question, so packets of several interfaces are put in 
 """
 
 import select
-import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Self
 
 from netwatch.collect.interface import find_interface
-from netwatch.collect.namespace import entered
 from netwatch.collect.ring import InterfaceSettings, RingGeometry
 from netwatch.collect.tap import InterfaceStatistics, LinkNews, Tap
 from netwatch.errors import CaptureError, ConfigError, NetwatchError
@@ -28,7 +26,7 @@ KEPT_NEWS = 1000
 
 
 class LiveCapture:
-    """The packets that pass some interfaces of one namespace, from now on."""
+    """The packets that pass some interfaces of one namespace, from now on. An open ring keeps a namespace alive that lost its name."""
 
     def __init__(
         self,
@@ -49,13 +47,11 @@ class LiveCapture:
         self._blocks_a_round = geometry.blocks
         self._news: deque[LinkNews] = deque(maxlen=KEPT_NEWS)
         self._taps = [Tap(settings, number, geometry=geometry, namespace=namespace) for number, settings in enumerate(interfaces)]
-        with entered(namespace):
-            self._asked_on = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             for tap in self._taps:
-                if find_interface(tap.settings.interface, self._asked_on) is None:
+                if find_interface(tap.settings.interface, namespace) is None:
                     raise CaptureError(f"interface '{tap.settings.interface}': there is none of this name; 'ip link' lists them")
-                self._tell(tap.open(self._asked_on))
+                self._tell(tap.open())
         except NetwatchError:
             self.close()
             raise
@@ -72,14 +68,14 @@ class LiveCapture:
         in which these were given.
         """
         for tap in self._taps:
-            self._tell(tap.look_again(self._asked_on))
+            self._tell(tap.look_again())
         for tap, is_in_trouble in self._wait(wait_s):
             if is_in_trouble:
                 # What was received last is handed over when its time has come, although the socket is dead.
                 time.sleep(self._delay_ns / 1e9)
             yield from self._read(tap)
             if is_in_trouble:
-                self._tell(tap.give_up(self._asked_on))
+                self._tell(tap.give_up())
 
     def _read(self, tap: Tap) -> Iterator[FrameBlock]:
         """At most one round of the ring, so that a flood on one interface does not keep the others waiting."""
@@ -120,7 +116,6 @@ class LiveCapture:
     def close(self) -> None:
         for tap in self._taps:
             tap.close()
-        self._asked_on.close()
 
     def __enter__(self) -> Self:
         return self

@@ -105,7 +105,7 @@ class Ring:
         except OSError as error:
             raise CaptureError(f"interface {interface.name}: {error.strerror}; capturing needs CAP_NET_RAW") from error
         try:
-            self._map = self._open(settings, geometry)
+            self._map = self._mapped(settings, geometry)
         except OSError as error:
             self._socket.close()
             raise CaptureError(f"interface {interface.name} cannot be captured: {error.strerror}") from error
@@ -114,9 +114,15 @@ class Ring:
         self._statuses = memory.view(np.uint32)[STATUS_OFFSET // 4 :: geometry.block_bytes // 4]
         self._frames = np.zeros(geometry.block_bytes // SMALLEST_PACKET, FRAME)
         self._next = 0
+        try:
+            self._begin(settings)
+        except OSError as error:
+            self.close()
+            raise CaptureError(f"interface {interface.name} cannot be captured: {error.strerror}") from error
 
-    def _open(self, settings: InterfaceSettings, geometry: RingGeometry) -> mmap.mmap:
-        opened, name = self._socket, self.interface.name
+    def _mapped(self, settings: InterfaceSettings, geometry: RingGeometry) -> mmap.mmap:
+        """Filter and ring, in this order, and before anything is received."""
+        opened = self._socket
         opened.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         incoming_only = settings.ways == "in" or self.interface.is_loopback
         if incoming_only:
@@ -125,16 +131,15 @@ class Ring:
         frames = geometry.block_bytes // FRAME_SIZE * geometry.blocks
         request = struct.pack("=7I", geometry.block_bytes, geometry.blocks, FRAME_SIZE, frames, geometry.retire_ms, 0, 0)
         opened.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
-        mapped = mmap.mmap(opened.fileno(), geometry.block_bytes * geometry.blocks)
-        try:
-            opened.bind((name, ETH_P_ALL))
-            if settings.promiscuous:
-                membership = struct.pack("=iHH8x", self.interface.index, PACKET_MR_PROMISC, 0)
-                opened.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
-        except OSError:
-            mapped.close()
-            raise
-        return mapped
+        return mmap.mmap(opened.fileno(), geometry.block_bytes * geometry.blocks)
+
+    def _begin(self, settings: InterfaceSettings) -> None:
+        # Compiled or loaded at its first call, which takes up to seconds: a full ring, if packets came by then.
+        walk_block(self._blocks[0], self.interface.link_type, self.number, self._frames)
+        self._socket.bind((self.interface.name, ETH_P_ALL))
+        if settings.promiscuous:
+            membership = struct.pack("=iHH8x", self.interface.index, PACKET_MR_PROMISC, 0)
+            self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
 
     def _spare_outgoing(self) -> None:
         """Since Linux 4.20 packets that are sent can be left out before they cost anything; older kernels let the filter drop them."""

@@ -6,7 +6,6 @@ so its ring is closed and another one opened later. What was counted lasts.
 
 import errno
 import os
-import socket
 import time
 from enum import StrEnum
 
@@ -60,25 +59,25 @@ class Tap:
         self._pause_s = FIRST_PAUSE_S
         self._earlier = RingStatistics()  # of rings that were closed
 
-    def open(self, asked_on: socket.socket) -> LinkNews | None:
+    def open(self) -> LinkNews | None:
         """Open the ring, or say what is in the way.
 
         Raises:
             CaptureError: it can be captured neither now nor later: no permission, no memory.
         """
-        interface = find_interface(self.settings.interface, asked_on)
+        interface = find_interface(self.settings.interface, self._namespace)
         if interface is None or not interface.is_up:
             return self._lost("it is down" if interface else "it is gone")
         self.ring = Ring(interface, self.settings, number=self._number, geometry=self._geometry, namespace=self._namespace)
         self.problem, self._pause_s = "", FIRST_PAUSE_S
         return None
 
-    def look_again(self, asked_on: socket.socket) -> LinkNews | None:
+    def look_again(self) -> LinkNews | None:
         """Open the ring again if there is none, its interface is back, and the pause is over."""
         if self.ring is not None or self.retry_in_s > 0:
             return None
         try:
-            self.open(asked_on)
+            self.open()
         except NetwatchError as error:  # it went away again in between, or its namespace did, or memory is short
             self._lost(str(error))
         if self.ring is None:
@@ -86,7 +85,7 @@ class Tap:
         self._reopened += 1
         return LinkNews(self.settings.interface, LinkState.BACK, "")
 
-    def give_up(self, asked_on: socket.socket) -> LinkNews | None:
+    def give_up(self) -> LinkNews | None:
         """Close the ring whose socket reports trouble."""
         if self.ring is None:
             return None
@@ -94,7 +93,11 @@ class Tap:
         self.close()
         if number not in (0, errno.ENETDOWN):
             return self._lost(os.strerror(number))
-        return self._lost("it is gone" if find_interface(self.settings.interface, asked_on) is None else "it is down")
+        try:
+            is_there = find_interface(self.settings.interface, self._namespace) is not None
+        except NetwatchError as error:  # its namespace went with it
+            return self._lost(str(error))
+        return self._lost("it is down" if is_there else "it is gone")
 
     def _lost(self, problem: str) -> LinkNews:
         self.problem = problem
