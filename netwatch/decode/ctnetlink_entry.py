@@ -24,6 +24,7 @@ COUNTED_PACKETS, COUNTED_BYTES = 1, 2
 INFO_TCP, INFO_TCP_STATE = 1, 1
 
 TCP, UDP, UDP_LITE, ICMP, ICMPV6 = int(Protocol.TCP), int(Protocol.UDP), 136, int(Protocol.ICMP), int(Protocol.ICMPV6)
+GRE = int(Protocol.GRE)
 LAST_TCP_STATE, ESTABLISHED, UNKNOWN_STATE = int(max(TcpState)), int(TcpState.ESTABLISHED), 255
 UDP_UNREPLIED, UDP_REPLIED, UDP_STREAM = int(SessionState.UDP_UNREPLIED), int(SessionState.UDP_REPLIED), int(SessionState.UDP_STREAM)
 ICMP_STATE, OTHER_UNREPLIED, OTHER = int(SessionState.ICMP), int(SessionState.OTHER_UNREPLIED), int(SessionState.OTHER)
@@ -226,5 +227,7 @@ def read_entry(data: Octets, at: int, end: int, row: Row, seed: np.uint64) -> in
     row.state = session_state(row.protocol, state, row.status)
     if found != WHOLE or row.state == UNKNOWN_STATE:
         return INCOMPLETE
+    if row.protocol == GRE:
+        row.sport = row.dport = 0  # the kernel shows its keys as ports; a packet's row has none
     row.hash = tuple_hash(row.src_hi, row.src_lo, row.dst_hi, row.dst_lo, row.sport, row.dport, row.protocol, seed)
     return OK

@@ -70,9 +70,6 @@ class Evictor:
             return self._in_one_message(eviction.services)
         return self._by_looking(eviction, selection, None if protected is None else np.sort(protected))
 
-    def close(self) -> None:
-        self._table.close()
-
     def _by_filter(self, eviction: Eviction, selection: Selection) -> bool:
         """The kernel's comparison says all that the eviction does."""
         return (

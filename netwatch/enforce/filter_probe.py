@@ -142,12 +142,9 @@ def _family_works(version: int, delete_matching: Callable[[StateTable, Filter], 
     with Netlink(None) as netlink:
         for conversation in (goes, *stays):
             list(netlink.ask(conversation.insertion()))
-        table = StateTable()
+        protocol = int(Protocol.TCP)
         try:
-            protocol = int(Protocol.TCP)
-            delete_matching(table, Filter(family=FAMILIES[version], destination=server, protocol=protocol, port=25, unassured=True))
+            delete_matching(StateTable(), Filter(family=FAMILIES[version], destination=server, protocol=protocol, port=25, unassured=True))
         except FirewallRefusedError:
             return False
-        finally:
-            table.close()
         return not goes.in_table(netlink) and all(conversation.in_table(netlink) for conversation in stays)

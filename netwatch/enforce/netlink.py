@@ -38,9 +38,9 @@ def nested(kind: int, *attributes: bytes) -> bytes:
     return attribute(kind | NESTED, b"".join(attributes))
 
 
-def message(kind: int, flags: int, family: int, body: bytes = b"", *, sequence: int = 0) -> bytes:
+def message(kind: int, flags: int, family: int, body: bytes = b"") -> bytes:
     """One request to a subsystem of netfilter; ``kind`` is the subsystem's number times 256 and the message's."""
-    return HEADER.pack(HEADER.size + GENERIC.size + len(body), kind, flags | REQUEST, sequence, 0) + GENERIC.pack(family, 0, 0) + body
+    return HEADER.pack(HEADER.size + GENERIC.size + len(body), kind, flags | REQUEST, 0, 0) + GENERIC.pack(family, 0, 0) + body
 
 
 def messages(block: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -80,6 +80,7 @@ class Netlink:
                 self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
         except OSError as error:
             raise FirewallUnreachableError(f"netfilter's netlink socket: {error.strerror}") from error
+        self._sequence = 0
         self._socket.settimeout(ANSWER_WITHIN_S)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         # By force it may exceed net.core.rmem_max; that needs CAP_NET_ADMIN, as do all changes.
@@ -113,10 +114,14 @@ class Netlink:
             OSError: the kernel refused; ``errno`` says why.
             FirewallUnreachableError: no answer.
         """
-        dump = HEADER.unpack_from(request)[2] & DUMP == DUMP
-        self.send(request)
+        length, asked, flags, _, port = HEADER.unpack_from(request)
+        dump = flags & DUMP == DUMP
+        self._sequence += 1
+        self.send(HEADER.pack(length, asked, flags, self._sequence, port) + request[HEADER.size :])
         while True:
-            for kind, _, value in messages(self.receive()):
+            for kind, sequence, value in messages(self.receive()):
+                if sequence != self._sequence:
+                    continue  # of a question that was given up
                 if kind in (ERROR, DONE):
                     if number := error_number(value):
                         raise OSError(number, os.strerror(number))

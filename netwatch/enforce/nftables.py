@@ -147,7 +147,6 @@ class Nftables:
 
     def close(self) -> None:
         self._sysctls.close()
-        self._evictor.close()
         self._ruleset.close()
         self._nft.close()
 

@@ -5,9 +5,10 @@ An entry is taken if its state, its idle time, its opener and its service are wh
 * if its opener is never to be touched (``never_block``),
 * if the caller knows that it lives (``protected``: packets were seen),
 * if the hardware or the fast path carries it (its idle time is unknown), or somebody pinned its time,
-* if its opener sent more than a handshake, and something was sent within the last two minutes. How much, the kernel says only with
-  ``nf_conntrack_acct``; without it, an eviction that asks for silent clients takes none. An acknowledgement of what the server said counts
-  as sent: who acknowledges is there.
+* if its opener sent more than a handshake, and something was sent within the last two minutes. An acknowledgement of what the server said
+  counts: who acknowledges is there. How much was sent, the kernel says only with ``nf_conntrack_acct``.
+
+An eviction of the silent takes only whose every packet was a header, by the same bytes; without accounting it takes nobody.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,11 @@ from netwatch.model.session import SessionState
 
 HANDSHAKE_BYTES = {2: 120, 10: 160}
 """By address family: a SYN and an ACK with as many options as they can have (IPv4 20 + 40, IPv6 40 + 40 bytes each)."""
+
+HEADERS = {2: 40, 10: 60}
+SYN_OPTIONS, STAMP, STAMPED_SYN = 20, 12, (16, 20)
+"""Bytes of an IP and a TCP header by family, and what options add to them: at most 20 to a SYN, nothing to other packets; or, with time
+stamps (RFC 7323), 12 to each packet and 16 or 20 to the SYN."""
 
 LIVELY_S = 120
 """Who said something within this time is not dead, however little an eviction asks for."""
@@ -56,7 +62,8 @@ class Kept(msgspec.Struct):
     protected: int = 0
     carried: int = 0  # by a flowtable, or pinned
     lively: int = 0
-    unaccounted: int = 0
+    unaccounted: int = 0  # of an eviction of the silent: whether they are, nobody knows
+    speaking: int = 0  # of an eviction of the silent
 
 
 def states_of(eviction: Eviction) -> frozenset[SessionState]:
@@ -120,10 +127,10 @@ class Selection:
             "never_block": _within(named, "src", self._never_block),
             "carried": (named["status"] & UNTOUCHABLE) > 0,
             "protected": _known(named["hash"], protected),
-            "lively": spoke if self._only_silent else spoke & (idle_s < LIVELY_S),
+            "lively": spoke & (idle_s < LIVELY_S),
         }
         if self._only_silent:
-            reasons["unaccounted"] = ~accounted
+            reasons |= {"unaccounted": ~accounted, "speaking": ~_sent_only_headers(named)}
         for reason, applies in reasons.items():
             setattr(self.kept, reason, getattr(self.kept, reason) + int(np.count_nonzero(dead & applies)))
             dead &= ~applies
@@ -158,6 +165,13 @@ def _known(hashes: Hashes, protected: Hashes | None) -> NDArray[np.bool_]:
     places = np.minimum(np.searchsorted(protected, hashes), len(protected) - 1)
     known: NDArray[np.bool_] = protected[places] == hashes
     return known
+
+
+def _sent_only_headers(entries: Rows) -> NDArray[np.bool_]:
+    packets, octets = entries["original_packets"].astype(np.int64), entries["original_bytes"].astype(np.int64)
+    options = octets - packets * np.where(entries["family"] == 2, HEADERS[2], HEADERS[10])
+    headers: NDArray[np.bool_] = (options <= SYN_OPTIONS) | np.isin(options - STAMP * (packets - 1), STAMPED_SYN)
+    return headers
 
 
 def single_address(service: Service) -> bool:

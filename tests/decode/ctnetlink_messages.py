@@ -25,7 +25,7 @@ def message(kind: int, body: bytes, *, flags: int = 2) -> bytes:
 def original(source: str, destination: str, *, protocol: int = 6, sport: int = 1000, dport: int = 25, kind: int = 1) -> bytes:
     first = 1 if "." in source else 3
     numbers = [attribute(1, bytes([protocol]))]
-    if protocol in (6, 17, 132, 136):
+    if protocol in (6, 17, 47, 132, 136):
         numbers += [attribute(2, struct.pack(">H", sport)), attribute(3, struct.pack(">H", dport))]
     elif protocol in (1, 58):
         numbers += [attribute(4, struct.pack(">H", sport)), attribute(5, b"\x08"), attribute(6, b"\x00")]
@@ -123,6 +123,8 @@ def slow_entry(body: bytes) -> Row | None:
                 row["accounted"] |= kind == 9
     if not {"src", "dst", "protocol", "status", "id"} <= row.keys():
         return None
+    if row["protocol"] == 47:
+        row["sport"] = row["dport"] = 0  # keys, not ports
     row["state"] = slow_session_state(row["protocol"], row["status"], tcp_state)
     return row if row["state"] >= 0 else None
 

@@ -3,7 +3,6 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 from ipaddress import ip_address
 
@@ -34,9 +33,8 @@ Evict = Callable[..., Evicted]
 
 
 @pytest.fixture
-def evict(namespace: str) -> Iterator[Evict]:
+def evict(namespace: str) -> Evict:
     """Evict from the namespace's table: ``evict(Eviction, never_block=..., filter_deletion=...)``."""
-    tables = []
 
     def run(
         eviction: Eviction,
@@ -46,10 +44,8 @@ def evict(namespace: str) -> Iterator[Evict]:
         never_block: tuple[str, ...] = (),
         filter_deletion: FilterDeletion = NO_FILTER_DELETION,
     ) -> Evicted:
-        table = StateTable(namespace)
-        tables.append(table)
         evictor = Evictor(
-            table,
+            StateTable(namespace),
             EntryDecoder(),
             timeouts=partial(timeouts, namespace),
             policies=policies,
@@ -58,9 +54,7 @@ def evict(namespace: str) -> Iterator[Evict]:
         )
         return evictor.evict(eviction, protected=protected)
 
-    yield run
-    for table in tables:
-        table.close()
+    return run
 
 
 def test_half_open_entries_of_a_service_go_in_one_message_and_all_others_stay(namespace: str, evict: Evict) -> None:
@@ -141,8 +135,7 @@ def test_nobody_who_is_never_to_be_touched_goes(namespace: str, evict: Evict) ->
 
 def test_sessions_that_the_caller_knows_to_live_stay(namespace: str, evict: Evict) -> None:
     fill(namespace, established(300))
-    with closing(StateTable(namespace)) as table:
-        rows = np.concatenate([rows.copy() for _, rows in table.dump(EntryDecoder(), Filter())])
+    rows = np.concatenate([rows.copy() for _, rows in StateTable(namespace).dump(EntryDecoder(), Filter())])
     outcome = evict(Eviction(states=("ESTABLISHED",), min_idle_s=10.0, services=(SMTP,)), protected=rows["hash"][:120])
     assert (outcome.deleted, outcome.kept.protected) == (180, 120)
 
@@ -167,13 +160,11 @@ def test_udp_and_icmp_entries_go_by_their_own_tuples(site: Site) -> None:
     time.sleep(1.1)
     firewall = site.names["firewall"]
     assert len(entries(firewall, "-p", "udp")) == 20
-    table = StateTable(firewall)
-    evictor = Evictor(table, EntryDecoder(), timeouts=partial(timeouts, firewall))
+    evictor = Evictor(StateTable(firewall), EntryDecoder(), timeouts=partial(timeouts, firewall))
     everything = Eviction(states=("UDP_UNREPLIED", "ICMP"), min_idle_s=0.1)
     time.sleep(1.0)
     assert evictor.evict(everything).deleted == 21
     assert entries(firewall, "-p", "udp") == entries(firewall, "-p", "icmp") == []
-    table.close()
 
 
 def test_with_accounting_whoever_just_spoke_stays_and_who_never_did_goes(site: Site) -> None:
@@ -185,13 +176,12 @@ def test_with_accounting_whoever_just_spoke_stays_and_who_never_did_goes(site: S
         silent, speaking = (socket.create_connection((SITE_SERVER, 2525), source_address=(source, 0)) for source in (CLIENT, ATTACKER))
     speaking.sendall(b"EHLO " + bytes(200))
     time.sleep(3.2)
-    table = StateTable(firewall)
-    evictor = Evictor(table, EntryDecoder(), timeouts=partial(timeouts, firewall))
+    evictor = Evictor(StateTable(firewall), EntryDecoder(), timeouts=partial(timeouts, firewall))
     outcome = evictor.evict(Eviction(states=("ESTABLISHED",), min_idle_s=1.0, only_silent=True))
-    assert (outcome.deleted, outcome.kept.lively) == (1, 1)
+    assert outcome.deleted == outcome.kept.lively == 1
     assert evictor.evict(Eviction(states=("ESTABLISHED",), min_idle_s=1.0)).kept.lively == 1
     assert sources(firewall, "-p", "tcp") == [ATTACKER]
-    for opened in (table, silent, speaking, mute):
+    for opened in (silent, speaking, mute):
         opened.close()
 
 
@@ -208,33 +198,31 @@ def test_a_flood_that_goes_on_is_evicted_while_it_arrives(site: Site) -> None:
         for n in range(500)
     ]
     site.sent(flood)
-    table = StateTable(firewall)
-    evictor = Evictor(table, EntryDecoder(), timeouts=partial(timeouts, firewall), filter_deletion=can_filter_delete())
+    evictor = Evictor(StateTable(firewall), EntryDecoder(), timeouts=partial(timeouts, firewall), filter_deletion=can_filter_delete())
     evictor.evict(Eviction(states=HALF_OPEN, services=(Service("s", SITE_SERVER, 26, "tcp"),)))
-    table.close()
     assert entries(firewall, "-p", "tcp", "--dport", "26") == []
 
 
 def test_a_deletion_without_a_filter_is_never_sent(namespace: str) -> None:
     fill(namespace, half_open(3))
-    with closing(StateTable(namespace)) as table:
-        with pytest.raises(EnforceError, match="would empty the state table"):
-            table.delete_matching(Filter())
-        assert table.count() == 3
+    table = StateTable(namespace)
+    with pytest.raises(EnforceError, match="would empty the state table"):
+        table.delete_matching(Filter())
+    assert table.count() == 3
 
 
 def test_entries_that_went_meanwhile_are_counted_and_are_no_failure(namespace: str) -> None:
     fill(namespace, half_open(10))
-    with closing(StateTable(namespace)) as table:
-        ((block, rows),) = list(table.dump(EntryDecoder(), Filter()))
-        assert table.delete(block, rows[:4]).deleted == 4
-        outcome = table.delete(block, rows)
-        assert (outcome.sent, outcome.deleted, outcome.gone, outcome.failed) == (10, 6, 4, 0)
+    table = StateTable(namespace)
+    ((block, rows),) = list(table.dump(EntryDecoder(), Filter()))
+    assert table.delete(block, rows[:4]).deleted == 4
+    outcome = table.delete(block, rows)
+    assert (outcome.sent, outcome.deleted, outcome.gone, outcome.failed) == (10, 6, 4, 0)
 
 
 def test_another_entry_of_the_same_tuple_is_not_hit(namespace: str) -> None:
     fill(namespace, half_open(10))
-    with closing(StateTable(namespace)) as table:
-        ((block, rows),) = list(table.dump(EntryDecoder(), Filter()))
-        rows["id"] += 1
-        assert (table.delete(block, rows).gone, table.count()) == (10, 10)
+    table = StateTable(namespace)
+    ((block, rows),) = list(table.dump(EntryDecoder(), Filter()))
+    rows["id"] += 1
+    assert (table.delete(block, rows).gone, table.count()) == (10, 10)

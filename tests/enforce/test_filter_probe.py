@@ -45,9 +45,7 @@ def test_it_touches_no_table_but_its_own_and_leaves_nothing(namespace: str) -> N
     threads = threading.active_count()
     with entered(namespace):
         can_filter_delete()
-    table = StateTable(namespace)
-    assert table.count() == 20
-    table.close()
+    assert StateTable(namespace).count() == 20
     assert threading.active_count() == threads
 
 

@@ -95,10 +95,22 @@ def test_who_only_shook_hands_or_spoke_long_ago_is_not_lively() -> None:
 
 def test_an_eviction_of_the_silent_takes_only_who_is_known_to_be() -> None:
     selection = Selection(Eviction(states=("ESTABLISHED",), min_idle_s=10.0, only_silent=True))
-    assert taken(selection, row(accounted=1, original_bytes=112))
-    assert not taken(selection, row(accounted=1, original_bytes=9000))
+    assert taken(selection, row(accounted=1, original_packets=2, original_bytes=60 + 52))  # with time stamps
+    assert taken(selection, row(accounted=1, original_packets=2, original_bytes=44 + 40))  # with an MSS only
+    assert taken(selection, row(accounted=1, original_packets=9, original_bytes=60 + 8 * 52))  # it acknowledged all that the server said
+    assert not taken(selection, row(accounted=1, original_packets=3, original_bytes=60 + 52 + 52 + 6))
     assert not taken(selection, row())
-    assert (selection.kept.lively, selection.kept.unaccounted) == (1, 1)
+    assert (selection.kept.speaking, selection.kept.unaccounted) == (1, 1)
+
+
+def test_the_headers_of_ipv6_are_longer() -> None:
+    selection = Selection(Eviction(states=("ESTABLISHED",), min_idle_s=10.0, only_silent=True))
+    assert taken(
+        selection, row(source="2001:db8::7", destination="2001:db8:5::25", accounted=1, original_packets=2, original_bytes=80 + 72)
+    )
+    assert not taken(
+        selection, row(source="2001:db8::7", destination="2001:db8:5::25", accounted=1, original_packets=2, original_bytes=80 + 72 + 30)
+    )
 
 
 def test_a_protocol_that_the_state_table_does_not_have_is_refused() -> None:
