@@ -25,6 +25,7 @@ from netwatch.enforce.netlink import (
     DUMP,
     ERROR,
     REQUEST,
+    KernelRefusalError,
     Netlink,
     attribute,
     attributes,
@@ -196,8 +197,8 @@ class StateTable:
         try:
             with Netlink(self.namespace) as deleting:
                 list(deleting.ask(message(CT_DELETE, ACK, wanted.family, body)))
-        except OSError as error:
-            raise FirewallRefusedError(f"the kernel does not delete by a filter: {error.strerror}") from error
+        except KernelRefusalError as error:
+            raise FirewallRefusedError(f"the kernel does not delete by a filter: {os.strerror(error.number)}") from error
 
 
 def deletions(block: NDArray[np.uint8], rows: Rows) -> NDArray[np.uint8]:

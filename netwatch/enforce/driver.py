@@ -52,7 +52,7 @@ class Driver(Protocol):
         """Evict again, as a change does every ``repeat_s`` while it lives; return how many entries went."""
 
     def undo(self, change: Change) -> None:
-        """Disarm what the change armed. What is gone already is no error, nor is a table that is gone."""
+        """Disarm what the change armed. What is gone already is no error, nor is a table that is gone, nor what was never let through."""
 
     def in_force(self) -> tuple[Element, ...]:
         """What is armed, with the seconds it has left: the truth, whoever armed it. A sysctl is listed as of the set ``sysctl``."""

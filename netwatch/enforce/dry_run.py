@@ -13,7 +13,7 @@ from netwatch.enforce.lines import protections
 from netwatch.enforce.order import SYSCTL_SET, Order, order_of
 from netwatch.enforce.ruleset import TableState
 from netwatch.enforce.selection import Hashes
-from netwatch.errors import TableLostError
+from netwatch.errors import ChangeForbiddenError, TableLostError
 from netwatch.model.change import Change, Receipt
 from netwatch.model.change import Element as ListedElement
 from netwatch.model.plan import Eviction
@@ -68,7 +68,10 @@ class DryRun:
         return 0
 
     def undo(self, change: Change) -> None:
-        order = order_of(change, self._base, never_block=self._never_block)
+        try:
+            order = order_of(change, self._base, never_block=self._never_block)
+        except ChangeForbiddenError:
+            return
         armed = {(element.set, element.key) for element in self.in_force()}
         for element in order.arming:
             if element.place in armed:

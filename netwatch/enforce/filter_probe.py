@@ -31,7 +31,7 @@ from netwatch.enforce.ctnetlink import (
     StateTable,
 )
 from netwatch.enforce.namespace import in_fresh_namespace
-from netwatch.enforce.netlink import ACK, CREATE, EXCLUSIVE, Netlink, attribute, message, nested
+from netwatch.enforce.netlink import ACK, CREATE, EXCLUSIVE, KernelRefusalError, Netlink, attribute, message, nested
 from netwatch.errors import EnforceError, FirewallRefusedError
 from netwatch.model.service import Protocol
 from netwatch.model.session import TcpState
@@ -107,8 +107,8 @@ class Conversation(msgspec.Struct, frozen=True):
     def in_table(self, netlink: Netlink) -> bool:
         try:
             return bool(list(netlink.ask(message(CT_GET, 0, self.family, self.tuple(TUPLE_ORIGINAL)))))
-        except OSError as error:
-            if error.errno == errno.ENOENT:
+        except KernelRefusalError as error:
+            if error.number == errno.ENOENT:
                 return False
             raise
 
@@ -120,7 +120,7 @@ def can_filter_delete(delete_matching: Callable[[StateTable, Filter], object] = 
     """
     try:
         return in_fresh_namespace(partial(_tried, delete_matching))
-    except (EnforceError, OSError) as error:
+    except EnforceError as error:
         return FilterDeletion(reason=str(error))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from netwatch.enforce.namespace import entered
-from netwatch.errors import FirewallUnreachableError
+from netwatch.errors import FirewallRefusedError, FirewallUnreachableError
 
 NETLINK_NETFILTER = 12
 SOL_NETLINK, NETLINK_CAP_ACK = 270, 10
@@ -71,6 +71,14 @@ def error_number(value: bytes) -> int:
     return -int(struct.unpack_from("=i", value)[0]) if len(value) >= 4 else 0
 
 
+class KernelRefusalError(FirewallRefusedError):
+    """The kernel answered a question with an error; ``number`` is its ``errno``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the kernel refused: {os.strerror(number)}")
+        self.number = number
+
+
 class Netlink:
     """A socket to netfilter in one network namespace."""
 
@@ -111,7 +119,7 @@ class Netlink:
         """Type and value of each message of the answer, until it is complete.
 
         Raises:
-            OSError: the kernel refused; ``errno`` says why.
+            KernelRefusalError: the kernel said no, by a number.
             FirewallUnreachableError: no answer.
         """
         length, asked, flags, _, port = HEADER.unpack_from(request)
@@ -124,7 +132,7 @@ class Netlink:
                     continue  # of a question that was given up
                 if kind in (ERROR, DONE):
                     if number := error_number(value):
-                        raise OSError(number, os.strerror(number))
+                        raise KernelRefusalError(number)
                     return
                 yield kind, value
                 if not dump:

@@ -21,7 +21,7 @@ from netwatch.enforce.order import SYSCTL_SET, Order, order_of
 from netwatch.enforce.ruleset import Fingerprint, Ruleset, TableState
 from netwatch.enforce.selection import Hashes
 from netwatch.enforce.sysctl import Sysctls, timeouts
-from netwatch.errors import EnforceError, FirewallRefusedError, TableLostError
+from netwatch.errors import ChangeForbiddenError, EnforceError, FirewallRefusedError, TableLostError
 from netwatch.model.change import Change, Receipt
 from netwatch.model.change import Element as ListedElement
 
@@ -106,7 +106,10 @@ class Nftables:
         return 0 if order.eviction is None else self._evictor.evict(order.eviction, protected=protected).deleted
 
     def undo(self, change: Change) -> None:
-        order = order_of(change, self._base, never_block=self._never_block)
+        try:
+            order = order_of(change, self._base, never_block=self._never_block)
+        except ChangeForbiddenError:
+            return  # what the guards refuse was never armed in this table
         try:
             there = self._listed({element.set for element in order.arming})
             gone = [there[element.place] for element in order.arming if element.place in there]

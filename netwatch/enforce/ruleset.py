@@ -13,8 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from netwatch.enforce.base_table import TABLE
-from netwatch.enforce.netlink import DUMP, Netlink, attribute, attributes, message
-from netwatch.errors import FirewallUnreachableError
+from netwatch.enforce.netlink import DUMP, KernelRefusalError, Netlink, attribute, attributes, message
 
 GET_TABLE, GET_RULE, GET_GENERATION, GET_OBJECT = 0xA01, 0xA07, 0xA10, 0xA13
 INET = 1
@@ -69,9 +68,9 @@ class Ruleset:
         try:
             for _, value in self._netlink.ask(request):
                 return attributes(value[GENERIC:])
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise FirewallUnreachableError(f"nftables: {error.strerror}") from error
+        except KernelRefusalError as error:
+            if error.number != errno.ENOENT:
+                raise
         return None
 
     def close(self) -> None:

@@ -134,6 +134,7 @@ def refused(rig: Rig, wrong: Change, why: str, kind: type[EnforceError] = Change
     for method in (rig.driver.check, lambda one: rig.driver.apply(one, now_s=1000.0)):
         with pytest.raises(kind, match=why):
             method(wrong)
+    rig.driver.undo(wrong)
     assert armed(rig) == set()
 
 
