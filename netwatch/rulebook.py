@@ -12,6 +12,7 @@ import msgspec
 from netwatch.detect.catalogue import CATALOGUE
 from netwatch.detect.detector import DetectorSettings
 from netwatch.errors import ConfigError, UsageError
+from netwatch.mitigate.ladder import Rung, rungs
 from netwatch.mitigate.playbook import Playbook
 from netwatch.model.incident import Mode
 from netwatch.model.session import FirewallProfile
@@ -97,6 +98,16 @@ def all_playbooks() -> dict[str, Playbook]:
     return {name: load(Playbook, rules_folder() / "playbooks" / f"{name}.toml") for name in names("playbooks")}
 
 
+def all_ladders() -> dict[Mode, tuple[Rung, ...]]:
+    """What is tried against each mode, gentlest first.
+
+    Raises:
+        ConfigError: a ladder names a playbook that does not exist, or joins what cannot be one change.
+    """
+    playbooks = all_playbooks()
+    return {mode: rungs(settings.ladder, playbooks) for mode, settings in all_detector_settings().items()}
+
+
 def summaries() -> dict[str, list[tuple[str, str]]]:
     """Name and one-line summary of every rule, by kind; reading them checks them.
 
@@ -104,6 +115,7 @@ def summaries() -> dict[str, list[tuple[str, str]]]:
         ConfigError: one of them is wrong.
     """
     profiles = [firewall_profile(name) for name in names("firewalls")]
+    all_ladders()
     return {
         "failure modes": [(mode.value, settings.summary) for mode, settings in all_detector_settings().items()],
         "playbooks": [(name, playbook.summary) for name, playbook in all_playbooks().items()],

@@ -16,10 +16,11 @@ from enum import StrEnum
 
 import msgspec
 
+from netwatch.mitigate.health import Complaint
 from netwatch.mitigate.ladder import Draft, with_life
 from netwatch.mitigate.orders import Apply, Evict, Intend, Order, Rehearse, Renew, Tell, Undo
 from netwatch.mitigate.settings import MitigationSettings
-from netwatch.mitigate.verdict import Baseline
+from netwatch.mitigate.verdict import Baseline, Verdict
 from netwatch.model.change import MITIGATION_INDUCED, EventType, MitigationEvent, Plan, PlanState, Receipt, Rehearsal
 
 RENEW_AT = 2 / 3
@@ -86,6 +87,7 @@ class Course:
         self.approved = False
         self.waits_for = ""  # the guard that was told last
         self.before = Baseline(at_s=now_s)
+        self.bears: frozenset[Complaint] = frozenset()  # complaints that it has made less, and not ended
         self.troubled_since_s: float | None = None  # somebody complains again
         self.orders: list[Order] = []
         self._settings = settings
@@ -199,11 +201,12 @@ class Course:
         elif self.stage in IN_FORCE:
             self._error(now_s, f"could not be renewed or repeated: {reason}")
 
-    def verify(self, now_s: float, text: str) -> None:
+    def verify(self, now_s: float, verdict: Verdict) -> None:
         """It helped."""
+        self.bears = verdict.bears
         self._set(state=PlanState.VERIFIED)
         self._enter(Stage.HOLDING, now_s)
-        self.tell(EventType.CHANGE_VERIFIED, now_s, text)
+        self.tell(EventType.CHANGE_VERIFIED, now_s, verdict.text)
 
     def tick(self, now_s: float, *, wanted: bool) -> None:
         """Time has passed. ``wanted``: its cause lasts, or was there until a moment ago."""

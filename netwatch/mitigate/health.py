@@ -12,7 +12,7 @@ from math import ceil
 
 import msgspec
 
-from netwatch.model.window import Window
+from netwatch.model.window import ServiceWindow, Window
 
 EXPECTED_SHARE = 0.7
 """Of its normal: a service that completes less misses handshakes."""
@@ -44,11 +44,16 @@ OUT_OF_WINDOW_SHARE, MIN_OUT_OF_WINDOW = 0.001, 20
 
 
 class ServiceHealth(msgspec.Struct, frozen=True):
-    """How a service does in one window, against its normal; a level of 0 is not known yet."""
+    """How a service does in one window, against its normal."""
 
     completed: int  # handshakes
-    level_per_s: float
+    level_per_s: float  # normally
     spread_per_s: float
+    demand: float = 1.0  # connections asked for, as a part of the normal; an attacker's count too, so more is no more than 1
+
+    def expected(self, duration_s: float) -> float:
+        """Handshakes that should come about: who was turned away for minutes may not ask again at once, and that is no fault."""
+        return self.level_per_s * duration_s * self.demand
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +90,14 @@ class Complaint(StrEnum):
 
 
 def sample_of(window: Window) -> Sample:
-    """What of a window matters for health; services that are still being learned have no normal to be held against."""
+    """What of a window matters for health. Services that are still being learned have no normal to be held against, UDP no handshakes."""
     services = {
-        service.service.label: ServiceHealth(service.handshakes_completed, service.normal_completed.level, service.normal_completed.spread)
+        service.service.label: ServiceHealth(
+            completed=service.handshakes_completed,
+            level_per_s=service.normal_completed.level,
+            spread_per_s=service.normal_completed.spread,
+            demand=_demand(service, window.duration_s),
+        )
         for service in window.services
         if not service.warming and service.normal_completed.level > 0
     }
@@ -126,15 +136,20 @@ def complaints(samples: Sequence[Sample], probes: Iterable[Probe], concerned: st
 
 
 def missing(samples: Sequence[Sample], concerned: str | None) -> bool:
-    """Does a service, or all together, complete clearly less than normal, over as many of the newest windows as the rate needs?"""
+    """Does a service, or all together, complete clearly less than is due, over as many of the newest windows as the rate needs?"""
     completed = expected = 0.0
     for sample in list(reversed(samples))[:MOST_WINDOWS]:
         for service in _of(sample, concerned):
             completed += service.completed
-            expected += service.level_per_s * sample.duration_s
+            expected += service.expected(sample.duration_s)
         if expected >= ENOUGH_EXPECTED:
             break
     return EXPECTED_SHARE * expected - completed >= MIN_MISSING
+
+
+def expected_of(samples: Sequence[Sample], concerned: str | None) -> float:
+    """Handshakes that should have come about."""
+    return sum(service.expected(sample.duration_s) for sample in samples for service in _of(sample, concerned))
 
 
 def windows_needed(samples: Sequence[Sample], concerned: str | None) -> int:
@@ -180,6 +195,11 @@ def misjudges_windows(samples: Sequence[Sample]) -> bool:
     """Does the firewall call packets of live sessions invalid, because they look out of window to it?"""
     packets, outside = sum(sample.packets for sample in samples), sum(sample.out_of_window for sample in samples)
     return outside >= MIN_OUT_OF_WINDOW and outside >= OUT_OF_WINDOW_SHARE * packets
+
+
+def _demand(service: ServiceWindow, duration_s: float) -> float:
+    normally = service.normal_syn.level * duration_s
+    return min(1.0, (service.syn - service.syn_retransmitted) / normally) if normally > 0 else 1.0
 
 
 def _of(sample: Sample, concerned: str | None) -> list[ServiceHealth]:

@@ -218,7 +218,7 @@ class Life:
             case Outcome.WORSE:
                 course.undo(self._now_s, Why.INDUCED, f"it made things worse: {verdict.text}")
             case Outcome.BETTER:
-                course.verify(self._now_s, verdict.text)
+                course.verify(self._now_s, verdict)
             case Outcome.OPEN if over:
                 course.undo(self._now_s, Why.NOT_HELPED, f"not better after {course.trial_s:.0f} s: {verdict.text}")
             case Outcome.OPEN:
@@ -229,7 +229,7 @@ class Life:
     def _watch(self, course: Course) -> None:
         """A mitigation that has helped must go on helping while its incident lasts."""
         samples, probes = self._since(course)
-        rest = remaining(course.before, samples[-NEWEST:], probes, course.plan.service)
+        rest = remaining(course.before, samples[-NEWEST:], probes, course.plan.service) - course.bears
         if not rest:
             course.troubled_since_s = None
         elif course.troubled_since_s is None:
@@ -252,6 +252,18 @@ class Life:
                 return
             campaign = self._campaigns[incident.id] = Campaign(incident, self._settings)
         campaign.told(self._now_s, incident, event.services, self._ladders.get(incident.mode, ()))
+        self._overtake()
+
+    def _overtake(self) -> None:
+        """An incident that turned out to follow from another must not keep the other's cure waiting by a trial of its own."""
+        causes = [one.incident for one in self._campaigns.values() if one.open and one.incident is not None]
+        for campaign in self._campaigns.values():
+            course = campaign.course
+            if campaign.open or course is None or course.stage is not Stage.TRIAL:
+                continue
+            for cause in causes:
+                if campaign.mode in cause.consequences:
+                    course.undo(self._now_s, Why.OVERTAKEN, f"same cause as {cause.id}: {cause.mode}")
 
     def _taken_over(self, incident: Incident) -> Campaign | None:
         """The campaign whose mitigation still holds the same attack; from now on it is this incident's."""
@@ -299,8 +311,10 @@ class Life:
             )
 
     def _undo_asked(self, event: events.UndoAsked) -> None:
-        asked = [course for course in self._courses() if event.plan_id in (None, course.plan.id) and course.stage in TAKEN_BACK]
-        for course in asked:
+        everything = event.plan_id is None
+        named = [course for course in self._courses() if everything or course.plan.id == event.plan_id]
+        asked = [course for course in named if course.stage in TAKEN_BACK]
+        for course in named if everything else asked:
             course.take_back(self._now_s, Why.PERSON, f"taken back by {event.by}", by=event.by)
         if event.plan_id is None:
             for campaign in self._campaigns.values():

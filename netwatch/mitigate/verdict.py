@@ -1,10 +1,10 @@
 """Did a change help? Its verdict, from health before it and after it, within the few seconds that a wrong change may stay.
 
-*Better*: whoever complained before is quiet in two windows running; where nobody complained yet (a forecast), the table has stopped to fill
-and nobody complains for the whole time of the trial. *Worse*: people's sessions, or canaries, clearly come about less than before the
-change. That is a mode of its own (``mitigation-induced``), and it must not take the whole time of the trial to see: measured on kernel
-6.18, nftables' ``synproxy … timestamp`` lets 0 of 5 connections through. What a service completed beyond its normal is no loss when it
-stops: those may have been the attacker's own.
+*Better*: whoever complained before is quiet in two windows running, or at the end of the trial clearly more handshakes come about than
+before; where nobody complained yet (a forecast), the table has stopped to fill and nobody complains for the whole time. *Worse*: people's
+sessions, or canaries, clearly come about less than before the change. That is a mode of its own (``mitigation-induced``), and it must not
+take the whole time of the trial to see: measured on kernel 6.18, nftables' ``synproxy … timestamp`` lets 0 of 5 connections through. What a
+service completed beyond its normal is no loss when it stops: those may have been the attacker's own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +16,13 @@ import msgspec
 from netwatch.mitigate.health import (
     FEWEST_WINDOWS,
     FRESH_S,
+    MIN_MISSING,
     SOON_S,
     Complaint,
     Probe,
     Sample,
     complaints,
+    expected_of,
     growth_per_s,
     windows_needed,
 )
@@ -31,8 +33,11 @@ BEFORE_WINDOWS = 3
 CLEARLY_WORSE_SHARE = 0.2
 """Of the handshakes completed before: a smaller loss is not called worse."""
 
+CLEARLY_BETTER_SHARE = 0.2
+"""Of the handshakes that were missing before: a change that brought back fewer did not help."""
+
 CHANCE_SPREADS = 3.0
-"""A loss within so many standard deviations is chance."""
+"""A loss or a gain within so many standard deviations is chance."""
 
 CHANCE = 0.05
 MOST_CERTAIN = 0.95
@@ -51,6 +56,7 @@ class Outcome(StrEnum):
 class Verdict(msgspec.Struct, frozen=True):
     outcome: Outcome
     text: str = ""  # why
+    bears: frozenset[Complaint] = frozenset()  # what is not well yet, but clearly better
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,13 +100,18 @@ def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], 
     """The verdict on a change, from whole windows and canaries that began after it."""
     if worse := _worse(before, samples, probes):
         return Verdict(Outcome.WORSE, worse)
-    if rest := remaining(before, samples, probes, concerned):
+    rest = remaining(before, samples, probes, concerned)
+    if rest == {Complaint.HEALTH} and trial_is_over and (better := _improved(before, samples, concerned)):
+        return Verdict(Outcome.BETTER, better, rest)
+    if rest:
         return Verdict(Outcome.OPEN, ", ".join(sorted(rest)))
     needed = FEWEST_WINDOWS if trial_is_over else windows_needed(samples, concerned)
     if len(samples) < needed or remaining(before, samples[:-1], probes, concerned):
         return Verdict(Outcome.OPEN, "too few windows since the change")
     if Complaint.CANARY in before.complaints and not probes:
         return Verdict(Outcome.OPEN, "no canary since the change")
+    if Complaint.HEALTH in before.complaints and expected_of(samples, concerned) < MIN_MISSING:
+        return Verdict(Outcome.OPEN, "nobody asks for connections any more")
     if before.complaints:
         return Verdict(Outcome.BETTER, f"no more: {', '.join(sorted(before.complaints))}")
     return Verdict(Outcome.BETTER, "nobody was hurt, and nobody is") if trial_is_over else Verdict(Outcome.OPEN, "nobody is hurt so far")
@@ -121,8 +132,8 @@ def _worse(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe])
             looked_at = [sample for sample in samples[-windows:] if label in sample.services]
             seconds = sum(sample.duration_s for sample in looked_at)
             completed = sum(sample.services[label].completed for sample in looked_at)
-            expected = rate_per_s * seconds
-            chance = CHANCE_SPREADS * sqrt(expected + seconds * before.spread_per_s[label] ** 2)
+            expected = sum(rate_per_s * sample.duration_s * sample.services[label].demand for sample in looked_at)
+            chance = _chance(expected, seconds, before.spread_per_s[label])
             if expected - completed > max(CLEARLY_WORSE_SHARE * expected, chance):
                 return f"{label}: {completed / seconds:.1f} handshakes/s completed, {rate_per_s:.1f}/s before the change"
     for label, share in before.canary_share.items():
@@ -131,6 +142,26 @@ def _worse(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe])
         if failures >= 2 and (1.0 - min(share, MOST_CERTAIN)) ** failures <= CHANCE:
             return f"{label}: {failures} canary connections in a row failed, {share:.0%} came about before the change"
     return ""
+
+
+def _improved(before: Baseline, samples: Sequence[Sample], concerned: str | None) -> str:
+    """How much more comes about than before, in words; empty if it is not clearly more."""
+    labels = [label for label in before.completed_per_s if concerned in (None, label)]
+    looked_at = samples[-FEWEST_WINDOWS:]
+    seconds = sum(sample.duration_s for sample in looked_at)
+    completed = sum(sample.services[label].completed for sample in looked_at for label in labels if label in sample.services)
+    rate_per_s = sum(before.completed_per_s[label] for label in labels)
+    spread_per_s = sqrt(sum(before.spread_per_s[label] ** 2 for label in labels))
+    base = rate_per_s * seconds
+    lacked = max(expected_of(looked_at, concerned) - base, 0.0)
+    if completed - base <= max(CLEARLY_BETTER_SHARE * lacked, _chance(base, seconds, spread_per_s)):
+        return ""
+    return f"better, but not well: {completed / seconds:.1f} handshakes/s completed, {rate_per_s:.1f}/s before the change"
+
+
+def _chance(expected: float, seconds: float, spread_per_s: float) -> float:
+    """How far a count may lie from what is expected: Poisson, and the service's own unrest."""
+    return CHANCE_SPREADS * sqrt(max(expected, 1.0) + seconds * spread_per_s**2)
 
 
 def _shares(probes: Iterable[Probe]) -> dict[str, float]:

@@ -17,14 +17,13 @@ import msgspec
 from netwatch.mitigate import events, orders
 from netwatch.mitigate.events import Event
 from netwatch.mitigate.health import Probe, Sample, ServiceHealth
-from netwatch.mitigate.ladder import Rung, rungs
 from netwatch.mitigate.life import Life
 from netwatch.mitigate.orders import Order
 from netwatch.mitigate.settings import MitigationSettings, OperatingMode
 from netwatch.model.change import Change, Plan, PlanState, Receipt, Rehearsal
 from netwatch.model.incident import Attribution, Evidence, EvidenceKind, Incident, Mode, Severity
 from netwatch.model.service import Service
-from netwatch.rulebook import all_detector_settings, all_playbooks
+from netwatch.rulebook import all_ladders
 
 SMTP = Service("smtp", "203.0.113.25", 25, "tcp")
 IMAP = Service("imap", "203.0.113.26", 143, "tcp")
@@ -34,10 +33,7 @@ ATTACKER = "192.0.2.0/24"
 CURE, SECOND, THIRD = "synproxy+evict-half-open", "evict-half-open+prefix-meter", "short-timeouts+evict-half-open"
 
 
-@cache
-def shipped_ladders() -> dict[Mode, tuple[Rung, ...]]:
-    playbooks = all_playbooks()
-    return {mode: rungs(settings.ladder, playbooks) for mode, settings in all_detector_settings().items()}
+shipped_ladders = cache(all_ladders)
 
 
 def settings(mode: OperatingMode = OperatingMode.ENFORCE, **changes: object) -> MitigationSettings:
@@ -55,6 +51,7 @@ def incident(
     prefixes: tuple[str, ...] = (),
     ended_s: float | None = None,
     onset_s: float = 8.0,
+    consequences: tuple[Mode, ...] = (),
 ) -> Incident:
     return Incident(
         id=f"edge-1-{number}",
@@ -68,6 +65,7 @@ def incident(
         evidence=tuple(Evidence(name, 1.0, kind, name) for name, kind in zip(names or ("a", "b", "c"), kinds, strict=False)),
         attribution=tuple(Attribution("prefix", prefix, 0.9) for prefix in prefixes) or (Attribution("spoofed", "9 sources", 1.0),),
         timeline=(),
+        consequences=consequences,
     )
 
 
@@ -248,8 +246,8 @@ def failed(reason: str = "no such set") -> Word:
     return lambda play: [events.ChangeFailed(play.now_s, play.plan_id, reason)]
 
 
-def undone() -> Word:
-    return lambda play: [events.ChangeUndone(play.now_s, play.plan_id)]
+def undone(change_id: str | None = None) -> Word:
+    return lambda play: [events.ChangeUndone(play.now_s, change_id or play.plan_id)]
 
 
 def undo_failed(reason: str = "busy") -> Word:

@@ -253,6 +253,25 @@ def test_a_cause_found_later_replaces_a_change_on_trial_that_is_not_for_it() -> 
     play << rehearses() >> rehearsed() << proposes(CURE)
 
 
+def test_an_incident_that_follows_from_another_does_not_keep_its_cure_waiting() -> None:
+    play = Play()
+    play >> windows(1, HURT) >> opened(mode=Mode.TABLE_FULL, service=None) << rehearses() >> rehearsed()
+    play << proposes("evict-half-open") << intends() >> kept() << applies() >> applied() << tells("change.applied")
+    play >> opened(number=2, consequences=(Mode.TABLE_FULL,)) << rehearses() >> rehearsed() << proposes(CURE)
+    play << tells("plan.proposed", "edge-1-1.1 comes first") >> closed(mode=Mode.TABLE_FULL, service=None) << undoes()
+    play >> undone("edge-1-1.1") << tells("change.undone", "same cause as edge-1-2") << intends(CURE)
+
+
+def test_what_is_clearly_better_but_not_well_is_kept_for_want_of_anything_better() -> None:
+    play = Play()
+    play >> windows(2, 10) >> opened() << rehearses() >> rehearsed() << proposes(CURE) << intends() >> kept() << applies()
+    play >> applied() << tells("change.applied")
+    assert play.waited_s(windows(1, 60)) == 7
+    play << tells("change.verified", "better, but not well: 60.0 handshakes/s completed, 10.0/s before")
+    play >> windows(30, 60)
+    assert not play.pending
+
+
 # --- guards and people ---
 
 
@@ -298,6 +317,14 @@ def test_a_person_who_takes_a_change_back_has_the_incident_from_then_on() -> Non
 def test_undo_all_takes_back_everything_and_stops_what_is_planned() -> None:
     play = until_verified(Play())
     play >> undo_asked(everything=True) << answers("1 in force") << undoes() >> undone() << tells("change.undone") >> windows(60, HURT)
+    assert not play.pending
+
+
+def test_undo_all_declines_what_still_waits() -> None:
+    play = until_verified(Play(max_changes=1))
+    play >> opened(number=2, service=IMAP) << rehearses() >> rehearsed() << proposes(CURE) << tells("plan.proposed")
+    play >> undo_asked(everything=True) << answers("1 in force") << undoes() << tells("plan.rejected", "taken back by ana")
+    play >> undone("edge-1-1.1") << tells("change.undone") >> windows(700, HURT)
     assert not play.pending
 
 

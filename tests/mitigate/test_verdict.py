@@ -5,8 +5,9 @@ import random
 import msgspec
 import pytest
 
-from netwatch.mitigate.health import Complaint, Probe, Sample, ServiceHealth, complaints, misjudges_windows
+from netwatch.mitigate.health import Complaint, Probe, Sample, ServiceHealth, complaints, misjudges_windows, sample_of
 from netwatch.mitigate.verdict import Outcome, baseline, judge, remaining
+from netwatch.model.window import FirewallWindow, Normal, ServiceWindow, Window
 from tests.mitigate.play import IMAP, SMTP, sample
 
 LABEL = SMTP.label
@@ -134,3 +135,40 @@ def test_a_table_that_goes_on_filling_after_a_forecast_is() -> None:
     assert before.complaints == {Complaint.FILLING}
     assert remaining(before, [sample(11.0, entries=8_000), sample(12.0, entries=10_000)], (), LABEL) == {Complaint.FILLING}
     assert remaining(before, [sample(11.0, entries=8_000), sample(12.0, entries=8_200)], (), LABEL) == frozenset()
+
+
+def test_who_does_not_ask_is_not_missed() -> None:
+    """After minutes of outage mail servers come back one by one: the rate lags, the firewall does not."""
+    few = [msgspec.structs.replace(one, services={LABEL: ServiceHealth(30, 100.0, 5.0, demand=0.3)}) for one in of(30, 30, start_s=11)]
+    assert verdict(of(100, 40, 20), few) is Outcome.BETTER
+
+
+def test_where_nobody_asks_nothing_is_proved() -> None:
+    none = [msgspec.structs.replace(one, services={LABEL: ServiceHealth(0, 100.0, 5.0, demand=0.0)}) for one in of(0, 0, start_s=11)]
+    assert verdict(of(100, 40, 20), none, over=True) is Outcome.OPEN
+
+
+def test_a_window_says_how_many_asked_against_the_normal() -> None:
+    asked = ServiceWindow(
+        service=SMTP,
+        warming=False,
+        syn=60,
+        syn_retransmitted=10,
+        handshakes_completed=40,
+        normal_syn=Normal(100.0, 5.0),
+        normal_completed=Normal(90.0, 5.0),
+    )
+    learning = ServiceWindow(service=IMAP, warming=True, syn=60, handshakes_completed=40)
+    window = Window(
+        start_s=10.0, duration_s=1.0, warming=False, firewall=FirewallWindow(entries=7, limit=10, packets=500), services=(asked, learning)
+    )
+    found = sample_of(window)
+    assert found.services == {LABEL: ServiceHealth(40, 90.0, 5.0, demand=0.5)}
+    assert (found.entries, found.limit, found.packets, found.end_s) == (7, 10, 500, 11.0)
+
+
+def test_clearly_more_than_before_is_better_at_the_end_of_the_trial_and_a_little_more_is_not() -> None:
+    before = of(100, 12, 10)
+    assert verdict(before, of(60, 60, start_s=11)) is Outcome.OPEN
+    assert verdict(before, of(60, 60, start_s=11), over=True) is Outcome.BETTER
+    assert verdict(before, of(20, 22, start_s=11), over=True) is Outcome.OPEN
