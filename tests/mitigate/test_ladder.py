@@ -4,13 +4,15 @@ import re
 
 import pytest
 
+from netwatch.enforce.base_table import base_table
+from netwatch.enforce.lines import elements_of as elements_as_listed
 from netwatch.errors import ConfigError
 from netwatch.mitigate.ladder import combined, draft_of, elements_of, next_draft, recommend_rung, rungs
 from netwatch.model.change import Change, Element
 from netwatch.model.incident import Incident, Mode
 from netwatch.model.plan import Admission, Eviction
 from netwatch.model.service import Service
-from netwatch.rulebook import all_playbooks
+from netwatch.rulebook import all_playbooks, rules_folder
 from tests.mitigate.play import ATTACKER, CURE, SECOND, SERVICES, SMTP, incident, shipped_ladders
 
 SMTP6 = Service("smtp6", "2001:DB8::25", 25, "tcp")
@@ -119,3 +121,16 @@ def test_a_recommendation_gives_the_commands_of_all_parts_under_the_leaders_name
     assert any("synproxy4" in line for line in found.changes)
     assert any(line.startswith("conntrack -L -f ipv4 -p tcp --state SYN_SENT") for line in found.changes)
     assert recommend_rung(incident(mode=Mode.SERVICE_SILENT), (), services=SERVICES, never_block=()) is None
+
+
+def test_a_driver_takes_every_change_and_names_its_elements_alike() -> None:
+    """The driver reads lines for itself; what it lists after a restart must be found in the journal's plans."""
+    base = base_table((rules_folder() / "nftables" / "base.nft").read_text())
+    for mode, ladder in shipped_ladders().items():
+        for service in (SMTP, SMTP6, Service("net", "198.51.100.0/25", 53, "udp")):
+            one = incident(mode=mode, service=service, prefixes=(ATTACKER, "2001:db8:bad::/48"))
+            for rung in ladder:
+                if (draft := draft_of(rung, 0, one, services=(service,), never_block=())) is not None:
+                    made = draft.change("c1", 60.0)
+                    listed = {element.place for element in elements_as_listed(made, base)}
+                    assert {(element.set, element.key) for element in elements_of(made)} == listed
