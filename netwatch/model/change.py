@@ -112,7 +112,7 @@ class EventType(StrEnum):
 
 
 MITIGATION_INDUCED = "mitigation-induced"
-"""The mode of an outage that a mitigation made. No detector finds it in windows, so it is no ``Mode``: it is the engine's verdict on itself."""
+"""The mode of an outage that a mitigation made. No detector finds it, so it is no ``Mode``: it is the engine's verdict on itself."""
 
 
 class MitigationEvent(msgspec.Struct, frozen=True, kw_only=True):
