@@ -182,6 +182,21 @@ def turn_wheel(table: Arrays, now_ns: int) -> None:
             page = behind
 
 
+@called
+def look_ahead(table: Arrays, now_ns: int) -> None:
+    """Meet what has expired within the tick that is still going on, so that counts are exact at this moment."""
+    slot = (table.numbers[WHEEL_TICK] + 1) & WHEEL_MASK
+    page = wide(table.wheel[slot])
+    while page != NO_PAGE:
+        for place in range(FIRST_ON_PAGE, FIRST_ON_PAGE + wide(table.pages[page, ROWS_ON_PAGE])):
+            row = np.uint64(table.pages[page, place])
+            entry = table.entries[row]
+            if entry["wheel_slot"] == slot + 1 and entry["expires_ns"] <= now_ns:
+                entry["wheel_slot"] = 0
+                expire(table, entry, row)
+        page = wide(table.pages[page, NEXT_PAGE])
+
+
 @njit
 def write_wheel_anew(table: Arrays) -> None:
     """Write down only what is in the table, each entry once."""
@@ -275,6 +290,7 @@ def run_timers(table: Arrays, now_ns: int) -> None:
             numbers[COLLECT_AT] = now_ns
             at_most = wide(NEVER)
         turn_wheel(table, numbers[COLLECT_AT])
+        look_ahead(table, numbers[COLLECT_AT])
         collect(table, at_most)
         runs += 1
     turn_wheel(table, now_ns)
@@ -289,12 +305,11 @@ def reap_window(table: Arrays, tag: np.uint64, found: np.uint64) -> None:
 
     netfilter adds entries at the head of their buckets, so those in front are those made later.
     """
-    position, end = window(table, tag, wide(0))
-    while position < end:
+    begin, position = window(table, tag, wide(0))
+    while position > begin:
+        position -= ONE  # from behind: what a removal moves into this slot lay behind it and has been looked at, or is of another window
         slot = table.slots[position]
         row = slot & ROW_MASK
         if slot & EXPIRED_BIT and (found == NO_ROW or table.entries[row]["created_ns"] > table.entries[found]["created_ns"]):
             release(table, row, position)
             table.numbers[EXPIRED_TOTAL] += 1
-        else:
-            position += ONE

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from netwatch.jit import called, inlined, njit, wide
 from netwatch.model.packet import DecodeStatus, Layer, Rows
 from netwatch.track.admission import ACTIVE, ADMIT_PROXIED, REFUSE, UNTRACK, Guard, apply_rules
-from netwatch.track.expiry import PAGE_ROWS, WHEEL_SLOTS, reap_window, release, run_timers
+from netwatch.track.expiry import PAGE_ROWS, UNSET, WHEEL_SLOTS, look_ahead, reap_window, release, run_timers
 from netwatch.track.plain_enums import (
     CREATED_EVENT,
     EARLY_DROPPED_EVENT,
@@ -41,6 +41,7 @@ from netwatch.track.session_entry import (
     DROPPED_FULL,
     EARLY_DROP,
     EXPIRED_TOTAL,
+    EXPIRY,
     FIRST_SIDE,
     HUNG,
     LIMIT,
@@ -296,5 +297,10 @@ def track_block(packets: Rows, quoted: Rows, tracked: Rows, table: Arrays, guard
 
 @njit
 def pass_time(table: Arrays, now_ns: int) -> None:
-    """Let time pass without packets."""
-    run_timers(table, min(now_ns, LATEST_NS))
+    """Let time pass without packets; what has expired by then is known exactly. The first packet starts the clock."""
+    if table.numbers[NOW] == UNSET:
+        return
+    if now_ns > table.numbers[NOW]:
+        run_timers(table, min(now_ns, LATEST_NS))
+    if table.numbers[OPTIONS] & EXPIRY:
+        look_ahead(table, table.numbers[NOW])

@@ -40,19 +40,16 @@ def make_room(table: Arrays, tag: np.uint64) -> bool:
     """Evict unassured entries beside a full table's newcomer; ``False`` if there is none."""
     numbers = table.numbers
     for ahead in range(EVICTION_RANGE):
-        position, end = window(table, tag, wide(ahead))
+        begin, position = window(table, tag, wide(ahead))
         dropped = 0
-        while position < end:
+        while position > begin:
+            position -= ONE  # from behind, as reap_window does
             slot = table.slots[position]
             row = slot & ROW_MASK
-            if slot == EMPTY:
-                position += ONE
-            elif slot & EXPIRED_BIT:
+            if slot & EXPIRED_BIT:
                 release(table, row, position)
                 numbers[EXPIRED_TOTAL] += 1
-            elif slot & ASSURED_BIT:
-                position += ONE
-            else:
+            elif slot != EMPTY and not slot & ASSURED_BIT:
                 release(table, row, position)
                 dropped += 1
         if dropped:

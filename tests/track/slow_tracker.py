@@ -1,6 +1,6 @@
 """The session table's slow twin: netfilter's rules once more, in plain Python over a dict, to be read beside the kernel's source.
 
-It knows no limit, no collector and no mitigation: an entry is there until its time-out, or until the tick of the timing wheel behind it.
+It knows no limit, no collector and no mitigation: an entry is there until its time-out.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,6 @@ from netwatch.model.packet import TcpFlag, TcpOption
 from netwatch.model.session import FirewallProfile, SessionState, TcpState
 from netwatch.model.tracked import InvalidReason, Verdict
 
-TICK_SHIFT = 28
 SECOND_NS = 1_000_000_000
 MODULUS = 1 << 32
 
@@ -116,17 +115,13 @@ class SlowTracker:
 
     def pass_time(self, now_ns: int) -> None:
         self.now_ns = max(self.now_ns, now_ns)
-        tick = self.now_ns >> TICK_SHIFT
-        self.sessions = {key: session for key, session in self.sessions.items() if (session.expires_ns >> TICK_SHIFT) + 1 > tick}
+        self.sessions = {key: session for key, session in self.sessions.items() if session.expires_ns > self.now_ns}
 
     def judge(self, packet: Any) -> tuple[Verdict, InvalidReason]:
         self.pass_time(int(packet["ts_ns"]))
         protocol = int(packet["protocol"])
         key = tuple(int(packet[name]) for name in ("src_hi", "src_lo", "sport", "dst_hi", "dst_lo", "dport", "protocol"))
         mirrored = (*key[3:6], *key[0:3], protocol)
-        for known in (key, mirrored):
-            if known in self.sessions and self.sessions[known].expires_ns <= self.now_ns:
-                del self.sessions[known]
         if mirrored in self.sessions:
             key, direction = mirrored, 1
         else:
