@@ -5,9 +5,10 @@ kernel keeps nothing, its cookie comes back in the ACK), and the client's ACK ma
 enforced, since what the SYN said is not kept. An ACK without its SYN is refused, and what the server says of a handshake that the firewall
 has already answered is not tracked.
 
-The meter is a token bucket, kept as the one time at which the bucket is full again (GCRA, ITU-T I.371). Buckets and counters are picked by
-the hash of source prefix and service and never checked for whose they are: prefixes that meet by chance are limited together. Of a quarter
-million buckets that befalls one prefix in 260 while a thousand others are at their limit.
+The meter is a token bucket for SYNs, and for first packets of other protocols, that would make an entry. It is kept as the one time at
+which the bucket is full again (GCRA, ITU-T I.371). Buckets and counters are picked by the hash of source prefix and service and never
+checked for whose they are: prefixes that meet by chance are limited together. Of a quarter million buckets that befalls one prefix in 260
+while a thousand others are at their limit.
 """
 
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from netwatch.jit import called, inlined, wide
 from netwatch.model.tuple_hash import mix
 from netwatch.track.session_entry import COUNTED, OTHER_TIMEOUTS, Arrays
 from netwatch.track.source_prefix import prefix_hash
-from netwatch.track.tcp_tracker import ACK, SYN
+from netwatch.track.tcp_tracker import ACK, NO_KIND, SYN
 
 # Bits of Guard.rules, a byte for each service.
 PROXIED, METERED, LIMITED, RETIMED = 0x01, 0x02, 0x04, 0x08
@@ -161,7 +162,7 @@ def admit(
     hashed = wide(prefix_hash(src_hi, src_lo, group))
     if rules & LIMITED and table.holders[hashed & (len(table.holders) - 1)] >= guard.settings[CONNECTION_LIMIT]:
         return REFUSE
-    if rules & METERED:
+    if rules & METERED and kind in (SYN, NO_KIND):
         bucket = hashed & (METER_BUCKETS - 1)
         full_ns = max(guard.meter_ns[bucket], now_ns)
         if full_ns - now_ns > guard.settings[METER_DEPTH_NS]:

@@ -163,12 +163,16 @@ def ask_admission(
     if admission == REFUSE:
         refuse(table, guard, NO_ROW, ORIGINAL, key, lower, kind, payload_len)
     place = refused_place(guard, key)
-    if place == NOT_REMEMBERED or not (admission == ADMIT_PROXIED or (admission == ADMIT and opens)):
+    if place == NOT_REMEMBERED or admission == REFUSE:
         return admission, 0
-    follow(table, guard, place, lower, kind, payload_len)
+    evicted = guard.refused_marks[place] & WAS_EVICTED != 0
+    if evicted:
+        follow(table, guard, place, lower, kind, payload_len)
+    if admission != ADMIT_PROXIED and not (admission == ADMIT and opens):
+        return admission, 0
     marks = wide(guard.refused_marks[place])
     guard.refused_keys[place] = 0
-    if not marks & WAS_EVICTED or kind == SYN:
+    if not evicted or kind == SYN:
         return admission, 0
     return admission, marks & HEALTHY | (0 if marks & WAS_HIT else EVICTED_BEFORE)
 

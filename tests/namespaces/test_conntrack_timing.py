@@ -50,6 +50,7 @@ COMPARED_S = 30
 SAMPLE_S = 0.1
 FALL = 0.015  # of the entries, within one sample: the collector was there
 SECOND_NS = 1_000_000_000
+NOT_YET_NS = NEVER // 4  # far off, and still a moment to which the time of the first packet can be added
 COLLECTED_BEFORE_NS = 50_000_000  # a fall is seen half a sample late on average
 
 
@@ -158,7 +159,7 @@ def modelled(recorded: Recorded, profile: FirewallProfile) -> tuple[list[int], l
     block = Decoder().decode(frame_block(recorded.packets, recorded.sent_ns))
     tracked = np.zeros(len(block.packets), TRACKED)
     counted, pauses_s, done, falls = [], [], 0, set(recorded.falls())
-    numbers[COLLECT_AT] = NEVER
+    numbers[COLLECT_AT] = NOT_YET_NS
     for sample, at_ns in enumerate(recorded.sampled_ns):
         upto = int(np.searchsorted(recorded.sent_ns, at_ns))
         if sample in falls:
@@ -166,9 +167,9 @@ def modelled(recorded: Recorded, profile: FirewallProfile) -> tuple[list[int], l
         table.track(block.packets[done:upto], block.quoted, tracked[done:upto])
         done = upto
         counted.append(table.counts(at_ns).all.entries)
-        if numbers[COLLECT_AT] != NEVER and numbers[COLLECT_SLOT] == 0:  # its pass is over
+        if numbers[COLLECT_AT] < NOT_YET_NS and numbers[COLLECT_SLOT] == 0:  # its pass is over
             pauses_s.append(int(numbers[COLLECT_AT] - numbers[COLLECT_STARTED]) / SECOND_NS)
-            numbers[COLLECT_AT] = NEVER
+            numbers[COLLECT_AT] = NOT_YET_NS
     return counted, pauses_s
 
 

@@ -16,7 +16,8 @@ SECOND_NS = 1_000_000_000
 
 def profile(**fields: Any) -> FirewallProfile:
     """netfilter's defaults, but what has expired is gone at once."""
-    return FirewallProfile(**({"name": "test", "description": "", "lagging_collection": False} | fields))
+    chosen: dict[str, Any] = {"name": "test", "description": "", "lagging_collection": False} | fields
+    return FirewallProfile(**chosen)
 
 
 def track(table: SessionTable, *built: Built, service: int = 0, toward: bool = True) -> Rows:

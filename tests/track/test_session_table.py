@@ -1,6 +1,7 @@
 """The table as a whole: its limit, its clock, its collector, its services, and what a census says."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_answered_they_live_their_own_time(protocol: int, life_s: float, assured
         ({"status": DecodeStatus.CUT_TUNNEL_HEADER, "layers": Layer.IPV4 | Layer.TRANSPORT | Layer.TUNNEL}, NEW),
     ],
 )
-def test_what_ip_drops_is_never_shown_and_what_is_malformed_is_invalid(fields: dict[str, int], verdict: Verdict) -> None:
+def test_what_ip_drops_is_never_shown_and_what_is_malformed_is_invalid(fields: dict[str, Any], verdict: Verdict) -> None:
     table = SessionTable(profile())
     assert verdicts(table, udp(0.0, *ASK, **fields)) == [verdict]
     assert table.counts(0).created == (verdict is NEW)

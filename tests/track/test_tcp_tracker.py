@@ -1,5 +1,7 @@
 """What a firewall's TCP tracker does, one behaviour a test; the comparison in bulk is test_tcp_twin's and the namespaces'."""
 
+from typing import Any
+
 import pytest
 
 from netwatch.model.session import Timeouts
@@ -13,7 +15,7 @@ BACK = (SERVER, 25, CLIENT, 40_000)
 NEW, ESTABLISHED, INVALID = Verdict.NEW, Verdict.ESTABLISHED, Verdict.INVALID
 
 
-def established(at_s: float = 0.0, **fields: object) -> SessionTable:
+def established(at_s: float = 0.0, **fields: Any) -> SessionTable:
     table = SessionTable(profile(**fields))
     track(table, *handshake(at_s))
     return table
@@ -33,7 +35,8 @@ def test_a_handshake_ends_established_and_assured() -> None:
 
 
 def test_an_orderly_close_walks_through_the_states_and_ends_in_time_wait() -> None:
-    table, seen = established(), []
+    table = established()
+    seen: list[str] = []
     for packet in closing(1.0):
         track(table, packet)
         seen.extend(states(table, 1.0))
