@@ -26,11 +26,11 @@ def flows(
     Example:
       netwatch flows incident.pcap --format parquet --output flows.parquet
     """
-    from netwatch.cli.progress import shown
+    from netwatch.cli.progress import say, shown
     from netwatch.collect import expand, open_capture
     from netwatch.export.flows import write_flows
     from netwatch.replay import flow_records
 
-    opened = [open_capture(path) for path in expand(captures)]
+    opened = [open_capture(path) for path in expand(captures, on_skipped=say)]
     with shown(opened):
         write_flows(flow_records(opened, inner=inner), output, format.value)

@@ -9,13 +9,18 @@ from netwatch.collect import Capture
 from netwatch.jit import tell_of_compiling
 
 REFRESH_S = 0.2
-COMPILING = "netwatch: compiling its kernels for this machine; only the first run does, for about a minute"
+COMPILING = "compiling its kernels for this machine; only the first run does, for about a minute"
+
+
+def say(sentence: str) -> None:
+    """One sentence to the person at the terminal, beside the result."""
+    print(f"netwatch: {sentence}", file=sys.stderr)
 
 
 @contextmanager
 def shown(captures: Sequence[Capture]) -> Iterator[None]:
     """Show bytes read, packets per second and the time left of the captures until the block ends."""
-    tell_of_compiling(lambda: print(COMPILING, file=sys.stderr))
+    tell_of_compiling(lambda: say(COMPILING))
     if not sys.stderr.isatty():
         yield
         return

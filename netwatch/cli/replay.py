@@ -45,7 +45,7 @@ def replay(
       netwatch replay day1.pcap.zst day2.pcap.zst --limit 262144 --what-if synproxy --report incident.html
       zcat incident.pcap.gz | netwatch replay - --service 203.0.113.25:25/tcp --json - | jq .incidents
     """
-    from netwatch.cli.progress import shown
+    from netwatch.cli.progress import say, shown
     from netwatch.collect import expand, open_capture
     from netwatch.config import replay_settings
     from netwatch.replay import replay_captures
@@ -60,7 +60,7 @@ def replay(
         expiry=not no_expiry,
         what_if=what_if or (),
     )
-    opened = [open_capture(path) for path in expand(captures)]
+    opened = [open_capture(path) for path in expand(captures, on_skipped=say)]
     with shown(opened):
         result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]])
 
