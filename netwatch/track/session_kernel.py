@@ -59,7 +59,7 @@ from netwatch.track.session_entry import (
     Row,
 )
 from netwatch.track.session_lookup import ERROR_TYPE, ICMP_ANSWERS, ICMP_OPENS, UNKNOWN_TYPE, UNTRACKED_TYPE, concerns_session, find
-from netwatch.track.session_rows import make_entry, make_room
+from netwatch.track.session_rows import likely_victim, make_entry, make_room
 from netwatch.track.session_slots import EMPTY, ONE, ROW_MASK, TAG_SHIFT, hash_tag, home_slot, slot_of
 from netwatch.track.session_trackers import REOPEN, begin_proxied, begin_syn, begin_tcp, track_datagram, track_tcp
 from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, ORIGINAL, REPLY, SYN
@@ -244,7 +244,7 @@ def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now
 def touch(table: Arrays, packets: Rows, begin: np.uint64, stop: np.uint64, candidates: NDArray[np.uint64]) -> None:
     """Fetch the rows and slots, and then the entries, of some packets into the cache, all at once."""
     slot_count = np.uint64(len(table.slots))
-    total, found = EMPTY, EMPTY
+    total, found, full = EMPTY, EMPTY, table.numbers[LIVE] >= table.numbers[LIMIT]
     for index in range(begin, stop):
         packet = packets[index]
         total += table.slots[home_slot(packet["hash"] >> TAG_SHIFT, slot_count)] + packet["status"]
@@ -255,6 +255,8 @@ def touch(table: Arrays, packets: Rows, begin: np.uint64, stop: np.uint64, candi
         while slot != EMPTY and slot >> TAG_SHIFT != tag:
             position = (position + ONE) & (slot_count - ONE)
             slot = table.slots[position]
+        if full and slot == EMPTY:
+            slot = likely_victim(table, tag)
         candidates[found] = slot & ROW_MASK
         found += ONE if slot != EMPTY else EMPTY
     for number in range(found):

@@ -60,6 +60,19 @@ def make_room(table: Arrays, tag: np.uint64) -> bool:
 
 
 @inlined
+def likely_victim(table: Arrays, tag: np.uint64) -> np.uint64:
+    """The slot of an entry that a newcomer to a full table will probably evict, so that it can be fetched ahead; EMPTY if there is none."""
+    for ahead in range(2):
+        begin, position = window(table, tag, ahead)
+        while position > begin:
+            position -= ONE
+            slot: np.uint64 = table.slots[position]
+            if slot != EMPTY and not slot & ASSURED_BIT:
+                return slot
+    return EMPTY
+
+
+@inlined
 def take_row(table: Arrays) -> np.uint64:
     """A free row: one that was used before, or the next that never was. The caller has seen to it that there is one."""
     row = np.uint64(table.numbers[FREE_ROW])

@@ -66,6 +66,9 @@ from netwatch.track.session_entry import (
 )
 from netwatch.track.session_slots import ASSURED_BIT, ONE, slot_of
 from netwatch.track.tcp_tracker import (
+    ACCEPTED,
+    ACK,
+    ACK_FLAG,
     BAD_RESET,
     CLOSE,
     ESTABLISHED,
@@ -81,12 +84,14 @@ from netwatch.track.tcp_tracker import (
     SYN_RECV,
     SYN_SENT,
     begin_entry,
+    check_window,
     segment_end,
     track_segment,
 )
 
 SECOND_NS = 1_000_000_000
 LONG_NS = 120 * SECOND_NS  # nf_tcp_handle_invalid shortens only what has at least this left
+SETTLED = SEEN_REPLY | ASSURED
 REOPEN = -1  # in place of a reason: the entry must be replaced first
 
 
@@ -159,8 +164,18 @@ def track_tcp(table: Arrays, row: np.uint64, direction: np.uint64, packet: Row, 
     theirs = table.sides[row * SIDES_PER_ENTRY + FIRST_SIDE + (direction ^ ONE)]
     end = segment_end(packet)
     old_state, old_status = wide(entry["state"]), wide(entry["status"])
-    repeated = kind == SYN and direction == ORIGINAL and old_state in (SYN_SENT, SYN_RECV) and mine["end"] == end
     enforced = table.numbers[OPTIONS] & WINDOW_TRACKING != 0
+    if kind == ACK and old_state == ESTABLISHED and old_status & SETTLED == SETTLED:  # by far the most common: nothing but windows move
+        outcome = check_window(entry, mine, theirs, packet, direction, ACK, ACK_FLAG, ESTABLISHED, end, enforced)
+        if outcome == OUT_OF_WINDOW:
+            return WINDOW_REASON, 0
+        note_packet(entry, packet, direction, now_ns)
+        if outcome == ACCEPTED:
+            entry["last_kind"] = ACK
+            entry["last_direction"] = direction
+            renew(table, entry, row, now_ns + segment_timeout_ns(table, entry, mine, theirs, ACK, ESTABLISHED, old_status))
+        return VALID, 0
+    repeated = kind == SYN and direction == ORIGINAL and old_state in (SYN_SENT, SYN_RECV) and mine["end"] == end
     outcome, from_state, state = track_segment(entry, mine, theirs, packet, direction, kind, end, enforced)
     if outcome > IGNORED:
         reason = STATE_REASON

@@ -181,14 +181,15 @@ def begin_entry(entry: Row, original: Row, reply: Row, packet: Row, kind: int) -
 
 
 @inlined
-def check_window(entry: Row, mine: Row, theirs: Row, packet: Row, direction: np.uint64, kind: int, end: int, enforced: bool) -> int:
+def check_window(
+    entry: Row, mine: Row, theirs: Row, packet: Row, direction: np.uint64, kind: int, flags: int, state: int, end: int, enforced: bool
+) -> int:
     """tcp_in_window: does the segment fit in what both sides have said so far? If it does, it moves the windows.
 
     I. seq <= my max_end; II. end >= my end - their max_window; III. sack <= their end; IV. sack >= their end - max(my max_window, 66000),
     with sack the highest edge of the SACK blocks, or ack. A segment of a connection whose windows are not enforced passes all the same,
-    without moving them.
+    without moving them. ``kind``, ``flags`` and ``state`` are given, since where they are constants most of this falls away.
     """
-    flags, state = packet["tcp_flags"], entry["state"]
     seq, ack, window = wide(packet["seq"]), wide(packet["ack"]), wide(packet["window"])
     sack = ack
     if packet["tcp_options"] & SACK_OPTION and theirs["flags"] & SACK_PERMITTED and before(ack, wide(packet["sack_edge"])):
@@ -353,9 +354,7 @@ def track_segment(
     state = wide(entry["state"])
     new_state = wide(STEPS[direction, kind, state])
     skips_window = False
-    if state == ESTABLISHED and kind == ACK:
-        pass  # by far the most common: straight to the window check
-    elif new_state == IGNORE_STATE or (new_state == SYN_SENT and state >= TIME_WAIT):
+    if new_state == IGNORE_STATE or (new_state == SYN_SENT and state >= TIME_WAIT):
         if new_state == SYN_SENT:
             closed = (mine["flags"] | theirs["flags"]) & CLOSE_INIT != 0
             if closed or (entry["last_direction"] == direction and entry["last_kind"] == RST):
@@ -385,7 +384,7 @@ def track_segment(
             if outcome != ACCEPTED:
                 return outcome, state, new_state
     if not skips_window:
-        outcome = check_window(entry, mine, theirs, packet, direction, kind, end, enforced)
+        outcome = check_window(entry, mine, theirs, packet, direction, kind, wide(packet["tcp_flags"]), wide(entry["state"]), end, enforced)
         if outcome != ACCEPTED:
             return outcome, state, new_state
     entry["last_kind"] = kind
