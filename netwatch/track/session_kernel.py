@@ -118,6 +118,8 @@ def open_session(
     numbers = table.numbers
     now_ns = numbers[NOW]
     group, from_service = wide(mark["service"]), mark["service"] != 0 and mark["toward_service"] == 0
+    if group >= len(table.counts):  # a service that this table was not made for: it counts, but under no service
+        group = 0
     history, proxied = 0, False
     guarded = guard.settings[ACTIVE] != 0
     if guarded:

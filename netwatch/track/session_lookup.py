@@ -104,7 +104,7 @@ def find(
 @called
 def concerns_session(table: Arrays, quoted: Rows, number: int, to_hi: np.uint64, to_lo: np.uint64, now_ns: int) -> bool:
     """Whether an ICMP error is about an entry: it quotes a packet of one, and goes to who sent that packet (nf_conntrack_inet_error)."""
-    if number < 0:
+    if number < 0 or number >= len(quoted):
         return False
     quote = quoted[number]
     if quote["src_hi"] != to_hi or quote["src_lo"] != to_lo:

@@ -107,6 +107,8 @@ class SessionTable:
 
     def track(self, packets: Rows, quoted: Rows, tracked: Rows) -> None:
         """Judge packets; ``tracked["service"]`` names the group of the entries they make. Late packets happen now."""
+        if len(tracked) != len(packets):
+            raise ValueError(f"{len(packets)} packets need as many rows to say what became of them, got {len(tracked)}")
         done = 0
         while (done := track_block(packets, quoted, tracked, self._arrays, self._guard, done)) < len(packets):
             self._grow()

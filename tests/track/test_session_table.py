@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netwatch.errors import ConfigError
-from netwatch.model.packet import QUOTED, DecodeStatus, Layer
+from netwatch.model.packet import PACKET, QUOTED, DecodeStatus, Layer
 from netwatch.model.plan import Admission
 from netwatch.model.service import Service
 from netwatch.model.session import CENSUS_IDLE_EDGES_S, SessionState, Timeouts
@@ -332,6 +332,28 @@ def test_pieces_of_a_block_give_the_same_as_the_block() -> None:
     expected = track(whole, *packets)
     found = np.concatenate([track(pieces, *packets[begin : begin + 7]) for begin in range(0, len(packets), 7)])
     assert found.tolist() == expected.tolist()
+
+
+def test_rows_of_any_bytes_are_survived() -> None:
+    random = np.random.default_rng(5)
+    packets = np.frombuffer(random.bytes(3000 * PACKET.itemsize), PACKET).copy()
+    packets["ts_ns"] = np.arange(len(packets)) * 10_000_000
+    packets["status"] %= len(DecodeStatus)
+    packets["protocol"] = random.choice((1, 6, 17, 47, 58, 132, 136, 255), len(packets))
+    packets["hash"] %= 64  # everything in few places
+    tracked = np.frombuffer(random.bytes(3000 * TRACKED.itemsize), TRACKED).copy()
+    quoted = np.frombuffer(random.bytes(5 * QUOTED.itemsize), QUOTED).copy()
+    for table in (SessionTable(profile(limit=100)), SessionTable(profile(limit=100)).fork(Admission(drop_prefixes=("0.0.0.0/1",)))):
+        table.track(packets, quoted, tracked.copy())
+        counts = table.counts(packets["ts_ns"][-1]).all
+        assert counts.entries == sum(counts.by_state) <= 100
+        assert sum(table.verdicts.values()) <= len(packets)
+
+
+def test_rows_that_do_not_match_are_refused() -> None:
+    block = as_block(syns(0.0, 3))
+    with pytest.raises(ValueError, match="3 packets need as many rows"):
+        SessionTable(profile()).track(block.packets, block.quoted, np.zeros(2, TRACKED))
 
 
 # Services
