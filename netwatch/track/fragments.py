@@ -62,8 +62,9 @@ class Reassembly:
     def track(self, block: PacketBlock, tracked: Rows | None = None) -> None:
         """Mark the fragments of a block, and make whole what is complete. ``tracked`` is what the other trackers fill; there is nothing of
         fragments in it."""
-        chosen = np.flatnonzero(block.packets["layers"] & Layer.FRAGMENT)
-        if len(chosen):
+        layers = block.packets["layers"]
+        if np.bitwise_or.reduce(layers) & Layer.FRAGMENT:
+            chosen = np.flatnonzero(layers & Layer.FRAGMENT)
             reassemble(
                 block.packets,
                 chosen,
