@@ -25,7 +25,7 @@ GAP_BIN_EDGES_S = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
 
 
 class Verdict(IntEnum):
-    """What conntrack says of a packet; ``NONE`` was never shown to it (not IP, a held fragment)."""
+    """What conntrack says of a packet; ``NONE`` was never shown to it (not IP, a held fragment; in a what-if also what would not exist)."""
 
     NONE = 0
     NEW = 1
@@ -33,7 +33,7 @@ class Verdict(IntEnum):
     RELATED = 3
     INVALID = 4
     UNTRACKED = 5
-    DROPPED = 6  # new, but the table was full: dropped before any rule
+    DROPPED = 6  # new, but the table was full: dropped before any rule; with SessionEvent.SHED refused by a mitigation
 
 
 class InvalidReason(IntEnum):

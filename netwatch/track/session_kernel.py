@@ -92,6 +92,7 @@ IP_LAYERS = int(Layer.IPV4 | Layer.IPV6)
 IPV6_LAYER, FRAGMENT_LAYER, HELD_LAYER = int(Layer.IPV6), int(Layer.FRAGMENT), int(Layer.HELD)
 WHOLE_LAYERS = int(Layer.FIRST_FRAGMENT | Layer.REASSEMBLED)
 TCP_FLAG_MASK = 0x3F
+NO_NEXT_HEADER = 59  # RFC 8200 section 4.7
 
 STILL_TO_TRACK = -1
 """In place of a verdict: the entry is made, and its tracker has yet to judge the packet."""
@@ -191,6 +192,8 @@ def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now
         icmp_id = wide(packet["icmp_id"])
         sport = dport = icmp_id
         opens = ICMP_OPENS[family, icmp_type]
+    elif protocol == NO_NEXT_HEADER and layers & IPV6_LAYER:  # nothing that get_l4proto could name
+        return VERDICT_INVALID, MALFORMED_PACKET, 0
 
     tag = hash_tag(packet["hash"], np.uint64(icmp_id))
     row, direction = find(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from netwatch.jit import inlined, njit, wide
 from netwatch.track.admission import LIMITED, Guard, count_holder, holder_of, in_ranges
 from netwatch.track.expiry import count, release
+from netwatch.track.plain_enums import TCP_PROTOCOL
 from netwatch.track.refusals import (
     ANSWERED,
     WAS_EVICTED,
@@ -20,12 +21,15 @@ from netwatch.track.refusals import (
     tuple_key,
 )
 from netwatch.track.session_entry import (
+    CLIENT_ANSWERS,
     CLIENT_PAYLOAD,
     COUNTED,
     EVICTED_TOTAL,
     EXPIRED,
+    HANDSHAKE,
     NOW,
     ROWS_USED,
+    SERVER_PAYLOAD,
     Arrays,
 )
 from netwatch.track.session_slots import ONE, slot_of
@@ -134,6 +138,11 @@ def relabel(
             table.holders[holder_of(table, row)] -= 1
         count(table, entry, wide(-1))
         entry["group"] = group
+        if not asked:  # the service's packet made it: so the client is the side that answers
+            sent = wide(entry["history"]) & (CLIENT_PAYLOAD | SERVER_PAYLOAD)
+            entry["history"] = (
+                (entry["history"] & HANDSHAKE) | CLIENT_ANSWERS | ((sent & CLIENT_PAYLOAD) << 1) | ((sent & SERVER_PAYLOAD) >> 1)
+            )
         count(table, entry, wide(1))
         if guard.rules[group] & LIMITED:
             count_holder(table, row)
@@ -181,6 +190,8 @@ def evict(
         marks = marks_of_entry(table, row, lower, ORIGINAL) | WAS_EVICTED
         if entry["state"] == SYN_RECV:
             marks |= ANSWERED
+        if entry["protocol"] != TCP_PROTOCOL:  # only TCP has a handshake to complete
+            marks |= HANDSHAKE
         remember(guard, key, marks)
         release(table, row, slot_of(table, row))
         table.numbers[EVICTED_TOTAL] += 1

@@ -279,6 +279,14 @@ def test_a_handshake_evicted_halfway_is_a_hit_once_it_has_carried_payload() -> N
     assert table.healthy_hit == 1
 
 
+def test_an_evicted_exchange_of_datagrams_that_goes_on_is_a_hit() -> None:
+    ask, answer = (CLIENT, 5000, SERVER, 53), (SERVER, 53, CLIENT, 5000)
+    table = evicting(Eviction(repeat_s=1000.0), udp(0.0, *ask, payload=10), udp(0.0, *answer, payload=10))
+    assert (table.evicted, table.healthy_hit) == (1, 0)
+    verdicts(table, udp(1.0, *ask, payload=10))
+    assert table.healthy_hit == 1
+
+
 def test_an_unknown_state_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="unknown session state 'OPEN'"):
         evicting(Eviction(states=("OPEN",)))

@@ -137,6 +137,10 @@ def test_what_ip_drops_is_never_shown_and_what_is_malformed_is_invalid(fields: d
     assert table.counts(0).created == (verdict is NEW)
 
 
+def test_ipv6_without_a_next_header_is_invalid() -> None:
+    assert verdicts(SessionTable(profile()), packet(0.0, "2001:db8::1", "2001:db8::2", 59)) == [INVALID]
+
+
 def test_a_later_fragment_is_never_shown() -> None:
     later = fragment(0.0, CLIENT, SERVER, identification=1, offset=1480, more=False, payload=100)
     assert verdicts(SessionTable(profile()), later) == [UNSEEN]
@@ -372,6 +376,8 @@ def test_a_learned_service_takes_over_its_entries_and_no_others() -> None:
     track(table, *handshakes(0.0, 5), udp(0.0, *ASK), tcp(0.0, SERVER, 25, "10.7.7.7", 3, "A", seq=1, ack=1))
     table.assign(1, Service("mail", SERVER, 25, "tcp"))
     assert table.group_counts(1).entries == 6, "an entry that the service's packet made is the service's too"
+    track(table, tcp(1.0, SERVER, 25, "10.7.7.7", 3, "PA", seq=1, ack=1, payload=5))
+    assert table.census(10 * SECOND_NS).silent == 6, "and its client the one who answers"
     assert table.group_counts(0).entries == 1
 
 
