@@ -260,9 +260,9 @@ def test_a_table_full_of_half_open_entries_makes_room() -> None:
     assert counts.all.entries == 4096 + 1 - counts.early_dropped
 
 
-@pytest.mark.parametrize("unassured", [128, 256, 512])
+@pytest.mark.parametrize("unassured", [64, 128, 256])
 def test_the_share_of_newcomers_dropped_is_the_formulas(unassured: int) -> None:
-    limit, tables, newcomers = 4096, 40, 50
+    limit, tables, newcomers = 2048, 40, 25
     table = SessionTable(profile(limit=limit, buckets=limit))
     track(table, *handshakes(0.0, limit - unassured), *syns(0.0, unassured, "10.3.0.0"))
     dropped = 0
@@ -270,7 +270,7 @@ def test_the_share_of_newcomers_dropped_is_the_formulas(unassured: int) -> None:
         fresh = table.fork(Admission())
         track(fresh, *syns(1.0, newcomers, address(number * newcomers, "10.4.0.0")))
         dropped += fresh.dropped_full
-    assert dropped / (tables * newcomers) == pytest.approx(np.exp(-16 * unassured / limit), rel=0.15)
+    assert dropped / (tables * newcomers) == pytest.approx(np.exp(-16 * unassured / limit), rel=0.2)
 
 
 def test_without_early_drop_a_full_table_drops_even_beside_half_open_entries() -> None:
@@ -312,11 +312,11 @@ def test_a_limit_below_one_is_refused() -> None:
 
 def test_it_grows_and_finds_everything_again() -> None:
     table = SessionTable(profile())
-    packets = syns(0.0, 10_000)
+    packets = syns(0.0, 6000)
     track(table, *packets)
-    assert states(table, 0.0) == {"SYN_SENT": 10_000}
+    assert states(table, 0.0) == {"SYN_SENT": 6000}
     assert set(verdicts(table, *packets)) == {NEW}
-    assert table.counts(0).created == 10_000
+    assert table.counts(0).created == 6000
 
 
 def test_sessions_that_come_and_go_at_once_leave_no_memory_behind() -> None:

@@ -48,13 +48,13 @@ def compare(block: PacketBlock, profile: FirewallProfile, pieces: int) -> None:
 
 
 @given(SOURCES, st.sampled_from(PROFILES), st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_strange_segments_are_judged_as_the_twin_judges_them(random: Random, profile: FirewallProfile, pieces: int) -> None:
     compare(as_block(segments(random, CLIENT)), profile, pieces)
 
 
 @given(SOURCES, st.sampled_from(PROFILES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_connections_with_strays_are_judged_as_the_twin_judges_them(random: Random, profile: FirewallProfile) -> None:
     compare(as_block(exchange(random, CLIENT)), profile, 1)
 
