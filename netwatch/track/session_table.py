@@ -34,7 +34,7 @@ from netwatch.model.tracked import Verdict
 from netwatch.track import session_entry as layout
 from netwatch.track.admission import HOLDER_COUNTERS
 from netwatch.track.admission_rules import build_guard, groups_of, open_guard, range_array, ranges_of, service_rules
-from netwatch.track.expiry import NEVER, NEXT_PAGE, PAGE_LENGTH, PAGE_ROWS, UNSET, WHEEL_SLOTS, write_wheel_anew
+from netwatch.track.expiry import NEVER, NEXT_PAGE, PAGE_LENGTH, UNSET, WHEEL_SLOTS, write_wheel_anew
 from netwatch.track.session_entry import ENTRY, SIDE, Arrays
 from netwatch.track.session_kernel import BATCH, pass_time, track_block
 from netwatch.track.session_slots import WIDTH_SHIFT, move_slots
@@ -42,7 +42,12 @@ from netwatch.track.session_walks import count_all_holders, evict, relabel, walk
 from netwatch.track.source_prefix import prefix_text
 
 SECOND_NS = 1_000_000_000
-START_ROWS = 4096
+START_ROWS = 1_000_000
+"""Rows are taken one after the other, and memory that was never written to is none: a table may reserve more than it will use."""
+
+START_SLOTS = 8192
+START_PAGES = WHEEL_SLOTS + 256  # a half-empty one for each slot of the wheel, and some
+WRITTEN_FREELY = 65_536  # outdated rows in the wheel that are no reason to write it anew
 CACHE_LINE = 64
 LARGEST_LIMIT = 1 << 28
 LONGEST_TIMEOUT_NS = 1 << 61
@@ -74,7 +79,6 @@ class SessionTable:
         self.profile = profile
         self._services = services if services is not None else {}
         self._group_count = groups
-        rows = min(START_ROWS, profile.limit + 2 * BATCH)
         numbers = np.zeros(layout.NUMBER_COUNT, np.int64)
         numbers[layout.NOW] = numbers[layout.NEXT_TIMER] = UNSET
         numbers[layout.COLLECT_AT] = round(first_collection_s * SECOND_NS)
@@ -89,10 +93,11 @@ class SessionTable:
             timeouts_ns[:] = _timeouts_ns(profile.timeouts)
         self._expiry = expiry
         self._arrays = _with_entries(
-            _line_zeros(rows, ENTRY),
+            entries=_line_zeros(min(START_ROWS, _rows_for(profile.limit)), ENTRY),
+            sides=np.zeros(0, SIDE),
             wheel=np.full(WHEEL_SLOTS, layout.NO_PAGE, np.int32),
-            pages=_with_free_pages(np.zeros((0, PAGE_LENGTH), np.int32), _pages_for(rows), layout.NO_PAGE),
-            slots=_line_zeros(_slots_for(rows), np.uint64),
+            pages=_with_free_pages(np.zeros((0, PAGE_LENGTH), np.int32), START_PAGES, layout.NO_PAGE),
+            slots=_line_zeros(START_SLOTS, np.uint64),
             counts=np.zeros((groups, layout.COUNT_COLUMNS), np.int64),
             verdicts=np.zeros(len(Verdict), np.int64),
             timeouts_ns=timeouts_ns,
@@ -213,8 +218,9 @@ class SessionTable:
         """An independent copy with a mitigation in force from now on; its peak and moment of being full count from here."""
         forked = SessionTable.__new__(SessionTable)
         forked.__dict__.update(self.__dict__)
-        copies = {name: _copied(array) for name, array in self._arrays._asdict().items() if name != "sides"}
-        forked._arrays = _with_entries(copies.pop("entries"), **copies)
+        copies = {name: _longer(array, len(array)) for name, array in self._arrays._asdict().items() if name not in ("entries", "sides")}
+        used = self._arrays.entries[: self._arrays.numbers[layout.ROWS_USED]]
+        forked._arrays = _with_entries(entries=_longer(used, len(self._arrays.entries)), sides=self._arrays.sides, **copies)
         numbers = forked._arrays.numbers
         full = numbers[layout.LIVE] >= numbers[layout.LIMIT]
         numbers[layout.PEAK], numbers[layout.PEAK_AT] = numbers[layout.LIVE], numbers[layout.NOW]
@@ -253,21 +259,22 @@ class SessionTable:
         self._evict_at_ns = max(int(self._arrays.numbers[layout.NOW]), 0) + max(1, round(eviction.repeat_s * SECOND_NS))
 
     def _grow(self) -> None:
-        """Make room for another batch of packets: twice the rows, never more than the limit needs, or a wheel without what is outdated."""
-        arrays, rows = self._arrays, len(self._arrays.entries)
-        if arrays.numbers[layout.LIVE] + BATCH < rows:
-            write_wheel_anew(arrays)
-            return
-        rows = min(2 * rows, self.profile.limit + 2 * BATCH)
-        slots = arrays.slots
-        if _slots_for(rows) > len(slots):
-            slots = _line_zeros(_slots_for(rows), np.uint64)
-            move_slots(arrays.slots, slots)
-        pages = _with_free_pages(arrays.pages, _pages_for(rows), int(arrays.numbers[layout.FREE_PAGE]))
-        arrays.numbers[layout.FREE_PAGE] = len(arrays.pages)
-        others = arrays._asdict() | {"slots": slots, "pages": pages}
-        del others["entries"], others["sides"]
-        self._arrays = _with_entries(_longer(arrays.entries, rows), **others)
+        """Make room for another batch of packets: more rows, slots or pages of the wheel, or a wheel without what is outdated."""
+        arrays, numbers = self._arrays, self._arrays.numbers
+        live = int(numbers[layout.LIVE])
+        grown: dict[str, NDArray[Any]] = {}
+        if live + BATCH >= len(arrays.entries):
+            grown["entries"] = _longer(arrays.entries, min(2 * len(arrays.entries), _rows_for(self.profile.limit)))
+        if 2 * live > len(arrays.slots):
+            grown["slots"] = _line_zeros(2 * len(arrays.slots), np.uint64)
+            move_slots(arrays.slots, grown["slots"])
+        if not grown:
+            if numbers[layout.HUNG] > 2 * live + WRITTEN_FREELY:
+                write_wheel_anew(arrays)
+                return
+            grown["pages"] = _with_free_pages(arrays.pages, 2 * len(arrays.pages), int(numbers[layout.FREE_PAGE]))
+            numbers[layout.FREE_PAGE] = len(arrays.pages)
+        self._arrays = _with_entries(**{**arrays._asdict(), **grown})
 
     def _add_groups(self, groups: int) -> None:
         self._arrays = self._arrays._replace(counts=_longer(self._arrays.counts, groups))
@@ -275,11 +282,11 @@ class SessionTable:
         self._group_count = groups
 
 
-def _with_entries(entries: Rows, **others: NDArray[Any]) -> Arrays:
+def _with_entries(**arrays: NDArray[Any]) -> Arrays:
     """The table's arrays, with what follows from them: the second view of its entries and the width of its windows."""
-    arrays = Arrays(entries=entries, sides=entries.view(SIDE), **others)
-    arrays.numbers[layout.WINDOW_WIDTH] = (len(arrays.slots) << int(WIDTH_SHIFT)) // int(arrays.numbers[layout.WINDOWS])
-    return arrays
+    made = Arrays(**{**arrays, "sides": arrays["entries"].view(SIDE)})
+    made.numbers[layout.WINDOW_WIDTH] = (len(made.slots) << int(WIDTH_SHIFT)) // int(made.numbers[layout.WINDOWS])
+    return made
 
 
 def _line_zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -296,13 +303,9 @@ def _longer(array: NDArray[Any], length: int) -> NDArray[Any]:
     return longer
 
 
-def _copied(array: NDArray[Any]) -> NDArray[Any]:
-    return _longer(array, len(array))
-
-
-def _pages_for(rows: int) -> int:
-    """Pages of the wheel for twice the rows: as many writings again before it must be written anew, and one half-empty page a slot."""
-    return WHEEL_SLOTS + 3 + (2 * rows + 2 * BATCH) // PAGE_ROWS
+def _rows_for(limit: int) -> int:
+    """As many as the limit, row 0, and those that a batch of packets may want before the limit is looked at."""
+    return limit + 2 * BATCH
 
 
 def _with_free_pages(pages: NDArray[np.int32], count: int, behind: int) -> NDArray[np.int32]:
@@ -311,11 +314,6 @@ def _with_free_pages(pages: NDArray[np.int32], count: int, behind: int) -> NDArr
     longer[len(pages) :, NEXT_PAGE] = np.arange(len(pages) + 1, count + 1)
     longer[-1, NEXT_PAGE] = behind
     return longer
-
-
-def _slots_for(rows: int) -> int:
-    """A power of two, twice the rows without those that are spare for one batch of packets."""
-    return 1 << (2 * max(rows - 2 * BATCH, BATCH) - 1).bit_length()
 
 
 def _options(profile: FirewallProfile, *, expiry: bool) -> int:
