@@ -1,7 +1,7 @@
 """What a running netwatch tells: the event stream, from which sinks, pages and logs are fed.
 
-The types of the stream are contracts: ``window``, ``finding``, ``incident.opened|updated|closed``, ``plan.…``, ``change.…``, ``error``. What
-happens to a mitigation is a ``MitigationEvent`` of change.py. Every event has ``time_s`` (since the epoch) and ``type``.
+The types of the stream are contracts: ``window``, ``finding``, ``incident.opened|updated|closed``, ``plan.…``, ``change.…``, ``error``.
+What happens to a mitigation is a ``MitigationEvent`` of change.py. Every event has ``time_s`` (since the epoch) and ``type``.
 """
 
 from collections.abc import Mapping
