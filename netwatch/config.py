@@ -13,6 +13,7 @@ import netaddr
 
 from netwatch.detect.detector import DetectorSettings
 from netwatch.errors import ConfigError, UsageError
+from netwatch.export.sinks import AnySinkSettings
 from netwatch.mitigate.playbook import Playbook
 from netwatch.model.incident import Mode
 from netwatch.model.service import Service
@@ -58,37 +59,6 @@ class MitigateSection(Section, frozen=True):
     max_life_s: Positive = 900.0
 
 
-class InfluxDbSink(Section, frozen=True, tag_field="type", tag="influxdb"):
-    url: str
-    org: str
-    bucket: str
-    token_env: str | None = None
-    token_file: str | None = None
-
-
-class InfluxDb1Sink(Section, frozen=True, tag_field="type", tag="influxdb1"):
-    url: str
-    database: str
-    user: str | None = None
-    password_env: str | None = None
-
-
-class PrometheusSink(Section, frozen=True, tag_field="type", tag="prometheus"):
-    listen: str = "127.0.0.1:9464"
-
-
-class AlertmanagerSink(Section, frozen=True, tag_field="type", tag="alertmanager"):
-    url: str
-
-
-class WebhookSink(Section, frozen=True, tag_field="type", tag="webhook"):
-    url: str
-    secret_env: str | None = None
-
-
-Sink = InfluxDbSink | InfluxDb1Sink | PrometheusSink | AlertmanagerSink | WebhookSink
-
-
 class Config(Section, frozen=True):
     """The whole file; every key has a default, so that an empty file observes and changes nothing."""
 
@@ -99,7 +69,7 @@ class Config(Section, frozen=True):
     capture: tuple[CaptureSection, ...] = ()
     conntrack: ConntrackSection = ConntrackSection()
     mitigate: MitigateSection = MitigateSection()
-    sink: tuple[Sink, ...] = ()
+    sink: tuple[AnySinkSettings, ...] = ()
 
     @property
     def services(self) -> tuple[Service, ...]:

@@ -8,6 +8,7 @@
     ├── CaptureError             a capture cannot be opened, is not a capture, or is refused
     ├── ReportError              an output cannot be written
     ├── StoreError               the journal cannot be opened or written, or another netwatch holds it: no change is made then
+    ├── SinkError                a sink cannot work at all, or a replay could not be written to it
     ├── DrillError                a drill cannot be set up on this machine, or a part of it failed
     └── EnforceError             a firewall was not changed as asked; the text has the firewall's own words
         ├── ChangeForbiddenError      the driver refuses to send it: it reaches outside of netwatch's table, or cannot end by itself
@@ -42,6 +43,10 @@ class ReportError(NetwatchError):
 
 class StoreError(NetwatchError):
     """The journal cannot be opened or written, or another netwatch works with it; without a journalled intent no change is made."""
+
+
+class SinkError(NetwatchError):
+    """A sink cannot work at all (its address is taken, its spool is another's), or what was asked of it was not done."""
 
 
 class DrillError(NetwatchError):

@@ -1,0 +1,1 @@
+"""The metric schema: measurements, their fields, and how events become points."""

@@ -1,0 +1,50 @@
+"""All types of sink that a configuration can name, and the way from its settings to the running thing."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import assert_never
+
+from netwatch.export.alerts.settings import AlertmanagerSettings, WebhookSettings
+from netwatch.export.influx.settings import InfluxDb1Settings, InfluxDbSettings
+from netwatch.export.prometheus.settings import PrometheusSettings
+from netwatch.export.sink import Sink, SinkContext
+
+AnySinkSettings = InfluxDbSettings | InfluxDb1Settings | PrometheusSettings | AlertmanagerSettings | WebhookSettings
+
+
+def type_of(settings: AnySinkSettings) -> str:
+    """``type`` of a ``[[sink]]``."""
+    return str(type(settings).__struct_config__.tag)
+
+
+def sink_names(settings: Sequence[AnySinkSettings]) -> list[str]:
+    """A name for each: its type, numbered from the second of its type on."""
+    seen: Counter[str] = Counter()
+    names = []
+    for entry in settings:
+        kind = type_of(entry)
+        seen[kind] += 1
+        names.append(kind if seen[kind] == 1 else f"{kind}-{seen[kind]}")
+    return names
+
+
+def build_sinks(settings: Sequence[AnySinkSettings], context: SinkContext) -> list[Sink]:
+    """Make every sink of a configuration; none is started.
+
+    Raises:
+        ConfigError: a secret is not there, or a value is wrong in a way that only the sink can tell.
+    """
+    return [build_sink(entry, name, context) for name, entry in zip(sink_names(settings), settings, strict=True)]
+
+
+def build_sink(settings: AnySinkSettings, name: str, context: SinkContext) -> Sink:
+    """Make one; what it needs is imported only now, since few configurations need all of it."""
+    match settings:
+        case InfluxDbSettings() | InfluxDb1Settings():
+            raise NotImplementedError(name)
+        case PrometheusSettings():
+            raise NotImplementedError(name)
+        case AlertmanagerSettings() | WebhookSettings():
+            raise NotImplementedError(name)
+        case _:
+            assert_never(settings)
