@@ -5,6 +5,7 @@ see the same packets and differ in nothing but the mitigation.
 """
 
 import copy
+from collections.abc import Callable, Sequence
 
 from netwatch.config import ReplaySettings
 from netwatch.detect.catalogue import detectors
@@ -12,14 +13,15 @@ from netwatch.export.series import SeriesBuilder
 from netwatch.incident.correlator import Correlator
 from netwatch.measure.meter import ReassemblyTotals, WindowMeter
 from netwatch.measure.services import ServiceDirectory
-from netwatch.model.incident import Incident, Severity
+from netwatch.model.incident import Finding, Incident, Severity
 from netwatch.model.plan import Admission
-from netwatch.model.session import Census
+from netwatch.model.window import Window
+from netwatch.table_view import ModelledTable, TableView
 from netwatch.track.clock import SECOND_NS, Border
 from netwatch.track.session_table import SessionTable
 
-CENSUS_EVERY_NS = 5 * SECOND_NS
-"""A census walks the whole table, so only some windows bring a new one."""
+Listener = Callable[[Window, Sequence[Finding], Sequence[Incident]], None]
+"""Is told each window as it is closed, what detectors said of it, and the incidents that it opened, changed or closed."""
 
 
 class Line:
@@ -31,9 +33,8 @@ class Line:
         self.detectors = detectors(settings.detectors, settings.profile)
         self.correlator = Correlator(settings.firewall_name)
         self.series = SeriesBuilder()
-        self._profile = settings.profile
-        self._census: Census | None = None
-        self._census_ns = 0
+        self.view: TableView = ModelledTable(settings.profile)
+        self.listeners: list[Listener] = []
         self._alarmed: set[str | None] = set()  # services, None the whole firewall
         self.warm_until_s: float | None = None
 
@@ -43,6 +44,8 @@ class Line:
         forked.sessions = self.sessions.fork(admission)
         forked.meter = self.meter.fork()
         forked.detectors = copy.deepcopy(self.detectors)
+        forked.view = copy.copy(self.view)
+        forked.listeners = []
         forked._alarmed = set(self._alarmed)
         forked.correlator = Correlator(self.correlator.firewall)
         forked.series = SeriesBuilder()
@@ -51,16 +54,17 @@ class Line:
     def close(self, border: Border, reassembly: ReassemblyTotals) -> list[Incident]:
         """End a window, judge it, and return the incidents that it opened or changed."""
         self.sessions.advance(border.end_ns)
-        if border.end_ns - self._census_ns >= CENSUS_EVERY_NS:
-            self._census, self._census_ns = self.sessions.census(border.end_ns), border.end_ns
+        seen = self.view.look(self.sessions, border.end_ns)
         window = self.meter.close(
             start_s=border.start_ns / SECOND_NS,
             duration_s=(border.end_ns - border.start_ns) / SECOND_NS,
-            table=self.sessions.counts(border.end_ns),
-            groups=self.sessions.group_counts,
-            profile=self._profile,
+            table=seen.counts,
+            groups=seen.groups,
+            profile=seen.profile,
             reassembly=reassembly,
-            census=self._census,
+            census=seen.census,
+            lost_packets=seen.lost_packets,
+            sampled_one_in=seen.sampled_one_in,
         )
         self.series.add(window)
         if self.warm_until_s is None and not window.warming:
@@ -69,6 +73,8 @@ class Line:
         changed = self.correlator.update(window, findings)
         if changed:
             self._tell_meter()
+        for listener in self.listeners:
+            listener(window, findings, changed)
         return changed
 
     def _tell_meter(self) -> None:

@@ -22,6 +22,7 @@ from netwatch.measure.meter import ReassemblyTotals
 from netwatch.measure.services import ServiceDirectory
 from netwatch.model.incident import Incident
 from netwatch.model.packet import PacketBlock
+from netwatch.model.plan import Admission
 from netwatch.model.tracked import TRACKED
 from netwatch.rehearsal import RecentTraffic
 from netwatch.track.clock import SECOND_NS, Border, EventClock
@@ -64,6 +65,12 @@ class Pipeline:
         """Close the windows that end by now although no packet came."""
         for border in self.clock.tick(now_ns):
             self._close(border)
+
+    def admit(self, admission: Admission) -> None:
+        """From now on the modelled table obeys a mitigation, since the firewall does; an empty one ends it."""
+        self.line.sessions = self.line.sessions.fork(admission)
+        if self.recent is not None:
+            self.recent.follow(self.line.sessions)
 
     def finish(self) -> None:
         """Close the last window."""

@@ -68,6 +68,10 @@ class RecentTraffic:
         if not self._spans or end_ns - self._spans[-1].begin_ns >= self._span_ns or self._spans[-1].bytes >= self._span_bytes:
             self._spans = [*self._spans[-1:], _Span(self._sessions.fork(Admission()), end_ns)]
 
+    def follow(self, sessions: SessionTable) -> None:
+        """The table goes on as this one: a mitigation came into force, or ended."""
+        self._sessions = sessions
+
     def assign(self, index: int, service: Service) -> None:
         """A service was learned: its entries in the copies belong to it too."""
         for span in self._spans:

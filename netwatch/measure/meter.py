@@ -31,6 +31,9 @@ SERVICE_COUNTS = tuple(column.name.lower() for column in Column)[: Column.INVALI
 """Fields of ``ServiceWindow`` in the order of their columns, from the first on."""
 
 FIREWALL_COUNTS = {column.name.lower(): int(column) for column in Column if column.name.lower() in FirewallWindow.__struct_fields__}
+del FIREWALL_COUNTS["dropped_full"]
+"""Of the firewall what its table says, as it is the firewall's own word where there is one."""
+
 NEW_SESSIONS = [Column.NEW_TCP, Column.NEW_UDP, Column.NEW_OTHER]
 PACKETS, BYTES = [Column.PACKETS_OUT, Column.PACKETS_IN], [Column.BYTES_OUT, Column.BYTES_IN]
 
@@ -80,7 +83,7 @@ class WindowMeter:
         self._firewall_alarmed = False
         self._holding = np.zeros(rows, np.bool_)  # rows that held entries when the last window closed
         self._expired = 0
-        self._early_dropped = 0
+        self._early_dropped = self._dropped_full = 0
         self._reassembly = ReassemblyTotals()
 
     def fork(self) -> "WindowMeter":
@@ -150,7 +153,8 @@ class WindowMeter:
         )
         self._learn(rows, totals, duration_s, alarmed)
         self._counts[touched] = 0
-        self._expired, self._early_dropped, self._reassembly = table.expired, table.early_dropped, reassembly
+        self._expired, self._reassembly = table.expired, reassembly
+        self._early_dropped, self._dropped_full = table.early_dropped, table.dropped_full
         return window
 
     def _shown_rows(self, touched: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -209,6 +213,7 @@ class WindowMeter:
             new_sessions=int(totals[NEW_SESSIONS].sum()),
             expired=table.expired - self._expired,
             early_dropped=table.early_dropped - self._early_dropped,
+            dropped_full=table.dropped_full - self._dropped_full,
             assured=table.all.assured,
             unreplied=table.all.unreplied,
             by_state=table.all.by_state,
