@@ -76,6 +76,10 @@ class Why(StrEnum):
     NOT_RENEWED = "it could not be renewed"
 
 
+FAILURES = frozenset({Why.NOT_RECORDED, Why.NOT_APPLIED, Why.NOT_HELPED, Why.INDUCED, Why.NOT_RENEWED})
+"""Ends that nobody meant: told as a failure."""
+
+
 class Course:
     """One plan, what it stands at, and what it asks for: ``orders`` gathers until somebody takes them."""
 
@@ -265,7 +269,15 @@ class Course:
     def tell(self, event: EventType, now_s: float, text: str, *, receipt: Receipt | None = None, by: str = "") -> None:
         plan = self.plan
         told = MitigationEvent(
-            time_s=now_s, type=event, incident_id=plan.incident_id, text=text, mode=plan.mode, plan=plan, receipt=receipt, by=by
+            time_s=now_s,
+            type=event,
+            incident_id=plan.incident_id,
+            text=text,
+            mode=plan.mode,
+            plan=plan,
+            receipt=receipt,
+            by=by,
+            failed=self.stage is Stage.ENDED and self.why in FAILURES,
         )
         self.orders.append(Tell(told))
 
@@ -318,7 +330,13 @@ class Course:
 
     def _tell_induced(self, event: EventType, now_s: float, text: str) -> None:
         told = MitigationEvent(
-            time_s=now_s, type=event, incident_id=f"{self.plan.id}-induced", text=text, mode=MITIGATION_INDUCED, plan=self.plan
+            time_s=now_s,
+            type=event,
+            incident_id=f"{self.plan.id}-induced",
+            text=text,
+            mode=MITIGATION_INDUCED,
+            plan=self.plan,
+            failed=True,
         )
         self.orders.append(Tell(told))
 

@@ -336,7 +336,9 @@ class Life:
         incident = campaign.incident
         if incident is not None and incident.severity is not Severity.INFO:
             text = f"no rung of the ladder of {incident.mode} is left that fits and was not tried: this needs a person"
-            told = MitigationEvent(time_s=self._now_s, type=EventType.PLAN_REJECTED, incident_id=incident.id, text=text, mode=incident.mode)
+            told = MitigationEvent(
+                time_s=self._now_s, type=EventType.PLAN_REJECTED, incident_id=incident.id, text=text, mode=incident.mode, failed=True
+            )
             self._orders.append(Tell(told))
 
     def _ladder(self, campaign: Campaign) -> Sequence[Rung]:

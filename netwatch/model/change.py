@@ -126,3 +126,4 @@ class MitigationEvent(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan | None = None  # as it is after the event
     receipt: Receipt | None = None  # of an applied or renewed change
     by: str = ""  # the person, where it was one
+    failed: bool = False  # what was to end the harm did not, or could not be done: a person should look

@@ -101,6 +101,7 @@ class Play:
         self.plan: Plan | None = None  # proposed last
         self.pending: list[Order] = []
         self.told: list[str] = []  # every event type so far
+        self.failures: list[str] = []  # of these, told as failures
         self.evictions_s: list[float] = []  # when entries were to be deleted again
         if healthy_s:
             self >> windows(healthy_s)
@@ -148,6 +149,8 @@ class Play:
         match order:
             case orders.Tell(event):
                 self.told.append(event.type)
+                if event.failed:
+                    self.failures.append(event.type)
                 self.plan = event.plan or self.plan
             case orders.Intend(plan):
                 self.plan = plan

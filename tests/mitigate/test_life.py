@@ -186,6 +186,19 @@ def test_a_change_that_makes_things_worse_is_undone_within_two_windows_and_told_
     play << rehearses() >> rehearsed() << proposes(SECOND)
 
 
+def test_only_what_did_not_do_what_it_was_made_for_is_told_as_a_failure() -> None:
+    useless = until_applied(Play())
+    assert useless.waited_s(windows(1, HURT)) == 7
+    useless << undoes() >> undone() << tells("change.undone", "not better")
+    assert useless.failures == ["change.undone"]
+    refused = Play() >> windows(1, HURT) >> opened() << rehearses() >> rehearsed() << proposes(CURE) << intends() >> kept() << applies()
+    refused >> failed() << tells("plan.failed")
+    assert refused.failures == ["plan.failed"]
+    taken_back = until_verified(Play())
+    taken_back >> undo_asked() << answers("is being undone") << undoes() >> undone() << tells("change.undone", "ana")
+    assert not taken_back.failures
+
+
 def test_what_made_things_worse_is_not_tried_again_however_long_the_incident_lasts() -> None:
     play = Play(retry_s=10, changes_per_s=1)
     play >> windows(1, 80) >> opened() << rehearses() >> rehearsed() << proposes(CURE) << intends() >> kept() << applies()
