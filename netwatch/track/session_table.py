@@ -166,6 +166,11 @@ class SessionTable:
         return int(np.count_nonzero(used & (entries["history"] & layout.HEALTHY == layout.HEALTHY)))
 
     @property
+    def rows(self) -> tuple[Rows, int]:
+        """The entries (``session_entry.ENTRY``; those of protocol 0 are free), and up to which row they were ever used."""
+        return self._arrays.entries, int(self._arrays.numbers[layout.ROWS_USED])
+
+    @property
     def shed(self) -> int:
         """Packets that the mitigation refused."""
         return int(self._arrays.numbers[layout.SHED_TOTAL])
