@@ -24,8 +24,8 @@ from typing import Literal
 import msgspec
 
 from netwatch.collect import smtp
-from netwatch.collect.namespace import entered
 from netwatch.errors import ConfigError, NetwatchError
+from netwatch.kernel.namespace import entered
 from netwatch.model.canary import CanaryOutcome, CanaryResult
 from netwatch.model.service import Service
 

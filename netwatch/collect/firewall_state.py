@@ -5,17 +5,19 @@ namespace; the limit of the table and the processors' counters are the whole mac
 """
 
 import errno
+import os
 import struct
 import time
-from pathlib import Path
 from typing import Self
 
 from netwatch.collect import kernel_files
 from netwatch.collect.differences import Differences
 from netwatch.collect.kernel_files import Counters, read
-from netwatch.collect.namespace import entered
-from netwatch.collect.netfilter import Netfilter, attribute, attributes
 from netwatch.errors import FirewallUnreachableError
+from netwatch.kernel.namespace import entered
+from netwatch.kernel.netlink import DUMP, KernelRefusalError, Netlink, attribute, attributes, message
+from netwatch.kernel.sysctl import TABLE_LIMIT
+from netwatch.kernel.sysctl import read as read_sysctl
 from netwatch.model.firewall_state import (
     Counted,
     FirewallState,
@@ -46,13 +48,11 @@ TABLE_COUNTERS = {
 
 # include/uapi/linux/netfilter/nf_tables.h
 GET_OBJECTS = 0x0A13
-FAMILY_INET = 1
+ANY_FAMILY, FAMILY_INET = 0, 1
 OBJECT_TABLE, OBJECT_NAME, OBJECT_TYPE, OBJECT_DATA = 1, 2, 3, 4
 TYPE_COUNTER = struct.pack(">I", 1)
 COUNTER_BYTES, COUNTER_PACKETS = 1, 2
 NO_SUCH_TABLE = (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL)
-
-LIMIT_FILE = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 
 
 class FirewallPoll:
@@ -65,7 +65,7 @@ class FirewallPoll:
             FirewallUnreachableError: there is no such namespace, or no netfilter in this kernel.
         """
         self._namespace = namespace
-        self._netfilter = Netfilter(namespace)
+        self._netlink = Netlink(namespace)
         self._narrow: dict[str, Differences[tuple[str, str]]] = {name: Differences(32) for name in ("table", "softnet", "synproxy")}
         self._wide: dict[str, Differences[tuple[str, str]]] = {name: Differences(64) for name in ("own", "device", "reassembly")}
         self._polled_s: float | None = None
@@ -103,20 +103,20 @@ class FirewallPoll:
     def _fill(self) -> tuple[int, int]:
         """Entries and limit of the state table."""
         try:
-            (answer,) = self._netfilter.ask(GET_STATISTICS)
-        except OSError as error:
+            (answer,) = self._netlink.ask(message(GET_STATISTICS, 0, ANY_FAMILY))
+        except KernelRefusalError as error:
             raise FirewallUnreachableError(
-                f"the state table cannot be asked: {error.strerror}; CAP_NET_ADMIN and the kernel's nf_conntrack_netlink are needed"
+                f"the state table cannot be asked: {os.strerror(error.number)}; the kernel's nf_conntrack_netlink is needed"
             ) from error
         entries, limit = answer.attributes[GLOBAL_ENTRIES], answer.attributes.get(GLOBAL_LIMIT)
         # Kernels before 5.12 do not tell the limit here.
-        return int.from_bytes(entries, "big"), int.from_bytes(limit, "big") if limit is not None else int(LIMIT_FILE.read_text())
+        return int.from_bytes(entries, "big"), int.from_bytes(limit, "big") if limit is not None else int(read_sysctl(TABLE_LIMIT))
 
     def _table_counters(self) -> Counters:
         try:
-            answers = self._netfilter.ask(GET_STATISTICS_OF_PROCESSORS, dump=True)
-        except OSError as error:
-            raise FirewallUnreachableError(f"the state table's counters cannot be read: {error.strerror}") from error
+            answers = list(self._netlink.ask(message(GET_STATISTICS_OF_PROCESSORS, DUMP, ANY_FAMILY)))
+        except KernelRefusalError as error:
+            raise FirewallUnreachableError(f"the state table's counters cannot be read: {os.strerror(error.number)}") from error
         return {
             (field, str(answer.number)): int.from_bytes(answer.attributes[kind], "big")
             for answer in answers
@@ -128,11 +128,11 @@ class FirewallPoll:
         """Named counters of netwatch's own table; none while it is not loaded."""
         body = attribute(OBJECT_TABLE, TABLE.encode() + b"\0") + attribute(OBJECT_TYPE, TYPE_COUNTER)
         try:
-            answers = self._netfilter.ask(GET_OBJECTS, family=FAMILY_INET, body=body, dump=True)
-        except OSError as error:
-            if error.errno in NO_SUCH_TABLE:
+            answers = list(self._netlink.ask(message(GET_OBJECTS, DUMP, FAMILY_INET, body)))
+        except KernelRefusalError as error:
+            if error.number in NO_SUCH_TABLE:
                 return {}
-            raise FirewallUnreachableError(f"nftables' counters cannot be read: {error.strerror}") from error
+            raise FirewallUnreachableError(f"nftables' counters cannot be read: {os.strerror(error.number)}") from error
         found = {}
         for answer in answers:
             name, counts = answer.attributes[OBJECT_NAME].rstrip(b"\0").decode(), attributes(answer.attributes[OBJECT_DATA])
@@ -141,7 +141,7 @@ class FirewallPoll:
         return found
 
     def close(self) -> None:
-        self._netfilter.close()
+        self._netlink.close()
 
     def __enter__(self) -> Self:
         return self

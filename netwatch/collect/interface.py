@@ -11,8 +11,8 @@ import struct
 
 import msgspec
 
-from netwatch.collect.namespace import entered
 from netwatch.errors import CaptureError
+from netwatch.kernel.namespace import entered
 
 SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX = 0x8913, 0x8927, 0x8933
 IFF_UP, IFF_LOOPBACK = 0x1, 0x8

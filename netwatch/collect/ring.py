@@ -18,9 +18,9 @@ import numpy as np
 
 from netwatch.collect.bpf import attach, ring_filter
 from netwatch.collect.interface import Interface
-from netwatch.collect.namespace import entered
 from netwatch.collect.ring_block import SMALLEST_PACKET, STATUS_OFFSET, walk_block
 from netwatch.errors import CaptureError
+from netwatch.kernel.namespace import entered
 from netwatch.model.packet import FRAME, FrameBlock
 
 SNAPLEN = 128

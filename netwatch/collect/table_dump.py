@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.collect.census import Classify, TableCount
-from netwatch.collect.netfilter import ROOM, Netfilter
 from netwatch.errors import FirewallUnreachableError
+from netwatch.kernel.netlink import CHUNK, DUMP, Netlink, message
 from netwatch.model.firewall_state import TableSurvey
 from netwatch.model.packet import Rows
 
 GET_ENTRIES = 0x101
+ANY_FAMILY = 0
 
 
 class DecodesEntries(Protocol):
@@ -43,10 +44,10 @@ def dumped_entries(decoder: DecodesEntries, *, namespace: str | None = None) -> 
     Raises:
         FirewallUnreachableError: the kernel refuses or does not answer.
     """
-    buffer = np.empty(ROOM, np.uint8)
+    buffer = np.empty(CHUNK, np.uint8)
     room = memoryview(buffer)  # type: ignore[arg-type]  # numpy does not say that its arrays are buffers
-    with Netfilter(namespace) as asked:
-        asked.send(GET_ENTRIES, dump=True)
+    with Netlink(namespace) as asked:
+        asked.send(message(GET_ENTRIES, DUMP, ANY_FAMILY))
         while True:
             rows = decoder.decode(buffer[: asked.receive_into(room)])
             if number := decoder.error_number:

@@ -19,7 +19,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.enforce.netlink import (
+from netwatch.errors import EnforceError, FirewallRefusedError
+from netwatch.kernel.netlink import (
     ACK,
     CHUNK,
     DUMP,
@@ -28,13 +29,11 @@ from netwatch.enforce.netlink import (
     KernelRefusalError,
     Netlink,
     attribute,
-    attributes,
     error_number,
     message,
     messages,
     nested,
 )
-from netwatch.errors import EnforceError, FirewallRefusedError
 from netwatch.model.entry import ENTRY
 from netwatch.model.packet import Rows
 
@@ -57,6 +56,10 @@ SMALLEST_ENTRY = 56
 
 BATCH = 512
 """Deletions in one ``sendto``: 40 kB of messages, well below the send buffer, and too few to hold others up for long (about 1 ms)."""
+
+
+UNREAD_BYTES = 4 << 20
+"""Of answers: each refused deletion of a batch is answered, at about 1 kB of kernel memory."""
 
 
 class DecodesEntries(Protocol):
@@ -151,14 +154,14 @@ class StateTable:
     def count(self) -> int:
         """Entries of the namespace; a deleted one counts on as long as a packet that waits somewhere refers to it."""
         with Netlink(self.namespace) as asking:
-            answers = [value for _, value in asking.ask(message(CT_GET_STATS, 0, AF_UNSPEC))]
-        return int.from_bytes(attributes(answers[0][4:])[GLOBAL_ENTRIES], "big")
+            (answer,) = asking.ask(message(CT_GET_STATS, 0, AF_UNSPEC))
+        return int.from_bytes(answer.attributes[GLOBAL_ENTRIES], "big")
 
     def delete(self, block: NDArray[np.uint8], rows: Rows) -> Deleted:
         """Delete the entries of ``rows``, which were read from ``block``."""
         outcome = Deleted()
         layouts = rows["tuple_len"] * 2 + (rows["zone"] > 0)
-        with Netlink(self.namespace) as deleting:
+        with Netlink(self.namespace, unread_bytes=UNREAD_BYTES) as deleting:
             for layout in np.unique(layouts):
                 alike = rows[layouts == layout]
                 for first in range(0, len(alike), BATCH):

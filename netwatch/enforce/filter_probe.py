@@ -30,9 +30,9 @@ from netwatch.enforce.ctnetlink import (
     Filter,
     StateTable,
 )
-from netwatch.enforce.namespace import in_fresh_namespace
-from netwatch.enforce.netlink import ACK, CREATE, EXCLUSIVE, KernelRefusalError, Netlink, attribute, message, nested
 from netwatch.errors import EnforceError, FirewallRefusedError
+from netwatch.kernel.namespace import in_fresh_namespace
+from netwatch.kernel.netlink import ACK, CREATE, EXCLUSIVE, KernelRefusalError, Netlink, attribute, message, nested
 from netwatch.model.service import Protocol
 from netwatch.model.session import TcpState
 

@@ -21,21 +21,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-SYSCTLS = Path("/proc/sys")
+from netwatch.kernel.sysctl import BOOT, path, read
+
 ALLOWED = re.compile(r"net\.netfilter\.nf_conntrack_(tcp_loose|tcp_be_liberal|\w*timeout\w*)", re.ASCII)
 """What may be held. ``nf_conntrack_max`` may not: it is one value for all namespaces of the machine."""
 
 VALUE = re.compile(r"\d{1,9}", re.ASCII)
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 PREDECESSOR_WITHIN_S = 3.0
-
-
-def sysctl_path(key: str) -> Path:
-    return SYSCTLS / key.replace(".", "/")
-
-
-def read(key: str) -> str:
-    return sysctl_path(key).read_text().strip()
 
 
 def permitted(key: str, value: str) -> str:
@@ -56,14 +48,14 @@ class Held:
         old = self.values[key][0] if key in self.values else read(key)
         self.values[key] = (old, value)
         self._write()
-        sysctl_path(key).write_text(value)
+        path(key).write_text(value)
 
     def restore(self, key: str) -> str:
         """Put the old value back; say what was done."""
         old, new = self.values[key]
         current = read(key)
         if current == new:
-            sysctl_path(key).write_text(old)
+            path(key).write_text(old)
         del self.values[key]
         self._write()
         return f"{key} is {old} again" if current == new else f"{key} was changed to {current} by somebody else, and is left so"
@@ -95,7 +87,7 @@ class Held:
 
 def _where() -> list[str]:
     """Sysctls of a network namespace are gone with it, and all of them with a reboot."""
-    return [BOOT.read_text().strip(), str(Path("/proc/self/ns/net").readlink())]
+    return [read(BOOT), str(Path("/proc/self/ns/net").readlink())]
 
 
 def locked(state_file: Path) -> int | None:

@@ -14,8 +14,8 @@ import subprocess
 from threading import Lock
 from typing import Protocol
 
-from netwatch.enforce.namespace import entered
 from netwatch.errors import FirewallRefusedError, FirewallUnreachableError
+from netwatch.kernel.namespace import entered
 
 LIBRARY = "libnftables.so.1"
 PROGRAM = "nft"

@@ -20,8 +20,9 @@ from netwatch.enforce.listing import listed_elements
 from netwatch.enforce.order import SYSCTL_SET, Order, order_of
 from netwatch.enforce.ruleset import Fingerprint, Ruleset, TableState
 from netwatch.enforce.selection import Hashes
-from netwatch.enforce.sysctl import Sysctls, timeouts
+from netwatch.enforce.sysctl import Sysctls
 from netwatch.errors import ChangeForbiddenError, EnforceError, FirewallRefusedError, TableLostError
+from netwatch.kernel.timeouts import timeouts
 from netwatch.model.change import Change, Receipt
 from netwatch.model.change import Element as ListedElement
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from netwatch.enforce.base_table import TABLE
-from netwatch.enforce.netlink import DUMP, KernelRefusalError, Netlink, attribute, attributes, message
+from netwatch.kernel.netlink import DUMP, KernelRefusalError, Netlink, attribute, message
 
 GET_TABLE, GET_RULE, GET_GENERATION, GET_OBJECT = 0xA01, 0xA07, 0xA10, 0xA13
 INET = 1
@@ -22,7 +22,6 @@ RULE_TABLE = 1
 OBJECT_TABLE, OBJECT_NAME, OBJECT_TYPE = 1, 2, 3
 COUNTER = 1
 GENERATION_ID = 1
-GENERIC = 4  # bytes of struct nfgenmsg in front of the attributes
 
 
 class TableState(StrEnum):
@@ -66,8 +65,8 @@ class Ruleset:
 
     def _one(self, request: bytes) -> dict[int, bytes] | None:
         try:
-            for _, value in self._netlink.ask(request):
-                return attributes(value[GENERIC:])
+            for answer in self._netlink.ask(request):
+                return answer.attributes
         except KernelRefusalError as error:
             if error.number != errno.ENOENT:
                 raise

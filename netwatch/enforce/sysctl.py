@@ -1,7 +1,4 @@
-"""Sysctls of the firewall: read here, changed only through the guardian.
-
-Files under /proc/sys/net show the namespace of the thread that opens them.
-"""
+"""Sysctls of the firewall, changed only through the guardian."""
 
 import json
 import os
@@ -12,42 +9,12 @@ import time
 from pathlib import Path
 
 from netwatch.enforce import guardian
-from netwatch.enforce.namespace import entered
 from netwatch.errors import ChangeForbiddenError, FirewallRefusedError, FirewallUnreachableError
-from netwatch.model.session import Timeouts
+from netwatch.kernel.namespace import entered
+from netwatch.kernel.sysctl import read
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 ANSWER_WITHIN_S = 5.0
-
-TIMEOUT_FILES = {
-    **{
-        f"{state}_s": f"tcp_timeout_{state}"
-        for state in (
-            *("syn_sent", "syn_recv", "established", "fin_wait", "close_wait"),
-            *("last_ack", "time_wait", "close", "max_retrans", "unacknowledged"),
-        )
-    },
-    "udp_s": "udp_timeout",
-    "udp_stream_s": "udp_timeout_stream",
-    "icmp_s": "icmp_timeout",
-    "generic_s": "generic_timeout",
-    "gre_s": "gre_timeout",
-    "gre_stream_s": "gre_timeout_stream",
-    "sctp_s": "sctp_timeout_established",
-}
-"""Fields of ``Timeouts`` and the sysctls behind them; kernels built without GRE or SCTP lack theirs."""
-
-
-def timeouts(namespace: str | None = None) -> Timeouts:
-    """The state table's timeouts as they are now; what the kernel does not have is left at netfilter's default."""
-    found = {}
-    with entered(namespace):
-        for field, name in TIMEOUT_FILES.items():
-            try:
-                found[field] = float(guardian.read(f"net.netfilter.nf_conntrack_{name}"))
-            except FileNotFoundError:
-                continue
-    return Timeouts(**found)
 
 
 def setting(line: str) -> tuple[str, str]:
@@ -103,7 +70,7 @@ class Sysctls:
         now = time.monotonic()
         with entered(self._namespace):
             held = [(key, value, end - now) for (key, value), end in self._ends.items() if end > now]
-            return tuple((f"{key}={value}", left_s) for key, value, left_s in held if guardian.read(key) == value)
+            return tuple((f"{key}={value}", left_s) for key, value, left_s in held if read(key) == value)
 
     def close(self) -> None:
         """Put back all, and wait until it is done."""

@@ -23,12 +23,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from netwatch.kernel.sysctl import BOOT, TABLE_LIMIT, path, read
+
 NAMED = Path("/run/netns")
 OURS = re.compile(r"nw-(\d+)-[\w-]+", re.ASCII)
 LOCKED_WITHIN_S = 2.0
 GONE_WITHIN_S = 3.0
 
-LIMIT_FILE = "/proc/sys/net/netfilter/nf_conntrack_max"
+LIMIT_FILE = str(path(TABLE_LIMIT))
 BUCKETS_FILE = "/sys/module/nf_conntrack/parameters/hashsize"
 CHANGEABLE = frozenset({LIMIT_FILE, BUCKETS_FILE})
 
@@ -114,7 +116,7 @@ class MachineValues:
 
 
 def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return read(BOOT)
 
 
 def _locked(folder: Path, within_s: float) -> int | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from netwatch.kernel.sysctl import TABLE_LIMIT, read
+
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The table at one time."""
@@ -19,13 +21,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     early_dropped: int = 0
 
 
-LIMIT_FILE = Path("/proc/sys/net/netfilter/nf_conntrack_max")
-"""One value for all namespaces."""
-
-
 def read_table(pid: int, now_s: float) -> Reading:
     """Read the counters now."""
-    return parse(Path(f"/proc/{pid}/net/stat/nf_conntrack").read_text(), now_s=now_s, limit=int(LIMIT_FILE.read_text()))
+    return parse(Path(f"/proc/{pid}/net/stat/nf_conntrack").read_text(), now_s=now_s, limit=int(read(TABLE_LIMIT)))
 
 
 def parse(text: str, *, now_s: float, limit: int) -> Reading:

@@ -13,8 +13,8 @@ import pytest
 
 from netwatch.collect.firewall_state import FirewallPoll
 from netwatch.collect.kernel_profile import kernel_profile
-from netwatch.collect.namespace import entered
 from netwatch.errors import FirewallUnreachableError
+from netwatch.kernel.namespace import entered
 from netwatch.model.firewall_state import TableEvents
 from netwatch.model.session import Timeouts
 from tests.collect.namespaces import add_veth, namespaces, within

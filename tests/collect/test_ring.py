@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from netwatch.collect.live import LiveCapture
-from netwatch.collect.namespace import entered
 from netwatch.collect.ring import InterfaceSettings, RingGeometry
 from netwatch.decode.decoder import Decoder
 from netwatch.errors import CaptureError, ConfigError
+from netwatch.kernel.namespace import entered
 from netwatch.model.packet import Direction
 from tests.collect.live_frames import HEADERS, frame, gather, ipv4
 from tests.collect.namespaces import SERVER_MAC, add_veth, namespaces, raw_socket, run, within

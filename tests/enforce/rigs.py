@@ -17,7 +17,8 @@ from netwatch.enforce.eviction import Evictor
 from netwatch.enforce.libnftables import NftProgram
 from netwatch.enforce.nftables import Nftables, open_nftables
 from netwatch.enforce.ruleset import Ruleset
-from netwatch.enforce.sysctl import Sysctls, timeouts
+from netwatch.enforce.sysctl import Sysctls
+from netwatch.kernel.timeouts import timeouts
 
 NEVER_BLOCK = ("198.51.100.0/25", "198.51.100.128/25", "2001:db8:1::/48")
 

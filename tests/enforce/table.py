@@ -6,8 +6,9 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, ip_address
 
+from netwatch.enforce.ctnetlink import UNREAD_BYTES
 from netwatch.enforce.filter_probe import Conversation
-from netwatch.enforce.netlink import ERROR, Netlink, error_number, messages
+from netwatch.kernel.netlink import ERROR, Netlink, error_number, messages
 from netwatch.model.session import TcpState
 from tests.conftest import missing
 
@@ -19,7 +20,7 @@ SERVER6, OTHER6 = ip_address("2001:db8:5::25"), ip_address("2001:db8:5::26")
 def fill(namespace: str, conversations: Iterable[Conversation]) -> None:
     """Put entries into the table of a namespace; each is acknowledged."""
     insertions = [conversation.insertion() for conversation in conversations]
-    with Netlink(namespace) as netlink:
+    with Netlink(namespace, unread_bytes=UNREAD_BYTES) as netlink:
         for first in range(0, len(insertions), BATCH):
             part = insertions[first : first + BATCH]
             netlink.send(b"".join(part))

@@ -16,8 +16,8 @@ from netwatch.enforce.ctnetlink import Filter, StateTable
 from netwatch.enforce.eviction import Evicted, Evictor
 from netwatch.enforce.filter_probe import NO_FILTER_DELETION, Conversation, FilterDeletion, can_filter_delete
 from netwatch.enforce.selection import Hashes
-from netwatch.enforce.sysctl import timeouts
 from netwatch.errors import EnforceError
+from netwatch.kernel.timeouts import timeouts
 from netwatch.model.plan import Eviction
 from netwatch.model.service import Service
 from netwatch.model.session import TcpState, Timeouts

@@ -7,8 +7,8 @@ import pytest
 
 from netwatch.enforce.ctnetlink import Filter, StateTable
 from netwatch.enforce.filter_probe import can_filter_delete
-from netwatch.enforce.namespace import entered
 from netwatch.errors import FirewallRefusedError
+from netwatch.kernel.namespace import entered
 from tests.enforce.table import fill, half_open
 
 pytestmark = pytest.mark.namespace
@@ -50,7 +50,7 @@ def test_it_touches_no_table_but_its_own_and_leaves_nothing(namespace: str) -> N
 
 
 def test_without_the_right_to_make_namespaces_it_says_that_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
-    from netwatch.enforce import namespace as module
+    from netwatch.kernel import namespace as module
 
     class Forbidden:
         def unshare(self, _: int) -> int:

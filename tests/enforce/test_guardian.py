@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from netwatch.enforce.guardian import read
-from netwatch.enforce.namespace import entered
-from netwatch.enforce.sysctl import Sysctls, setting, timeouts
+from netwatch.enforce.sysctl import Sysctls, setting
 from netwatch.errors import ChangeForbiddenError, FirewallUnreachableError
+from netwatch.kernel.namespace import entered
+from netwatch.kernel.sysctl import read
+from netwatch.kernel.timeouts import timeouts
 from tests.enforce.table import set_sysctl
 
 pytestmark = pytest.mark.namespace

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netwatch.collect.namespace import entered
+from netwatch.kernel.namespace import entered
 from netwatch.model.packet import FRAME, IPV4_MAPPED, FrameBlock, TcpOption
 from netwatch.model.tracked import Verdict
 from tests.builders import Built

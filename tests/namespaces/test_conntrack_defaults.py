@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from netwatch.collect.namespace import entered
+from netwatch.kernel.namespace import entered
 from netwatch.rulebook import firewall_profile
 from tests.conftest import missing
 

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from netwatch.collect.namespace import NAMED
 from netwatch.decode import Decoder
+from netwatch.kernel.namespace import NAMED
 from netwatch.model.session import FirewallProfile, Timeouts
 from netwatch.model.tracked import TRACKED
 from netwatch.track.expiry import NEVER

@@ -4,14 +4,15 @@ A reply is read on the socket that asked, so a socket serves one thread. Receivi
 stop netwatch. Numbers: include/uapi/linux/netlink.h and netfilter/nfnetlink.h.
 """
 
+import errno
 import os
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Self
+from typing import NamedTuple, Self
 
-from netwatch.enforce.namespace import entered
 from netwatch.errors import FirewallRefusedError, FirewallUnreachableError
+from netwatch.kernel.namespace import entered
 
 NETLINK_NETFILTER = 12
 SOL_NETLINK, NETLINK_CAP_ACK = 270, 10
@@ -20,14 +21,19 @@ REQUEST, ACK, CREATE, EXCLUSIVE, DUMP = 0x001, 0x004, 0x400, 0x200, 0x300
 NESTED = 0x8000
 ERROR, DONE = 2, 3
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
-GENERIC = struct.Struct("=BBH")  # struct nfgenmsg: family, version, resource
+GENERIC = struct.Struct(">BBH")  # struct nfgenmsg: family, version, and a number that is in network byte order
 
 CHUNK = 65_536
 """Room for one reply: the kernel hands out at most 32 kB at a time, whatever is offered."""
 
 ANSWER_WITHIN_S = 5.0
-RECEIVE_BUFFER = 4 << 20
-"""Bytes of unread replies: each refused deletion of a batch is answered, at about 1 kB of kernel memory."""
+
+
+class Answer(NamedTuple):
+    """One message of an answer."""
+
+    number: int  # nfgenmsg's; which processor, for example
+    attributes: dict[int, bytes]
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -82,7 +88,16 @@ class KernelRefusalError(FirewallRefusedError):
 class Netlink:
     """A socket to netfilter in one network namespace."""
 
-    def __init__(self, namespace: str | None) -> None:
+    def __init__(self, namespace: str | None, *, unread_bytes: int | None = None) -> None:
+        """Open it.
+
+        Args:
+            namespace: by name; None is the calling thread's.
+            unread_bytes: of replies that the kernel is to keep, also above net.core.rmem_max; None is the system's default.
+
+        Raises:
+            FirewallUnreachableError: there is no such namespace, no netfilter in this kernel, or no permission for that buffer.
+        """
         try:
             with entered(namespace):
                 self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
@@ -91,12 +106,13 @@ class Netlink:
         self._sequence = 0
         self._socket.settimeout(ANSWER_WITHIN_S)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-        # By force it may exceed net.core.rmem_max; that needs CAP_NET_ADMIN, as do all changes.
+        if unread_bytes is None:
+            return
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, unread_bytes)
         except PermissionError as error:
             self._socket.close()
-            raise FirewallUnreachableError("netfilter: CAP_NET_ADMIN is needed to change a firewall") from error
+            raise FirewallUnreachableError("netfilter: CAP_NET_ADMIN is needed") from error
 
     def send(self, data: bytes | memoryview) -> None:
         try:
@@ -115,12 +131,12 @@ class Netlink:
         room = bytearray(CHUNK)
         return bytes(room[: self.receive_into(memoryview(room))])
 
-    def ask(self, request: bytes) -> Iterator[tuple[int, bytes]]:
-        """Type and value of each message of the answer, until it is complete.
+    def ask(self, request: bytes) -> Iterator[Answer]:
+        """Each message of the answer, until it is complete.
 
         Raises:
             KernelRefusalError: the kernel said no, by a number.
-            FirewallUnreachableError: no answer.
+            FirewallUnreachableError: no answer, or no permission.
         """
         length, asked, flags, _, port = HEADER.unpack_from(request)
         dump = flags & DUMP == DUMP
@@ -131,10 +147,14 @@ class Netlink:
                 if sequence != self._sequence:
                     continue  # of a question that was given up
                 if kind in (ERROR, DONE):
-                    if number := error_number(value):
-                        raise KernelRefusalError(number)
-                    return
-                yield kind, value
+                    match error_number(value):
+                        case 0:
+                            return
+                        case errno.EPERM:
+                            raise FirewallUnreachableError("netfilter: Operation not permitted; CAP_NET_ADMIN is needed")
+                        case number:
+                            raise KernelRefusalError(number)
+                yield Answer(GENERIC.unpack_from(value)[2], attributes(value[GENERIC.size :]))
                 if not dump:
                     return
 
