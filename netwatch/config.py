@@ -14,7 +14,9 @@ import netaddr
 from netwatch.detect.detector import DetectorSettings
 from netwatch.errors import ConfigError, UsageError
 from netwatch.export.sinks import AnySinkSettings
+from netwatch.mitigate.ladder import Rung, rungs
 from netwatch.mitigate.playbook import Playbook
+from netwatch.mitigate.settings import MitigationKeys, MitigationSettings
 from netwatch.model.incident import Mode
 from netwatch.model.service import Service
 from netwatch.model.session import FirewallProfile
@@ -32,9 +34,23 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class FirewallSection(Section, frozen=True):
     name: str = "firewall"
     driver: Literal["nftables", "dry-run"] = "dry-run"
+    namespace: str | None = None  # network namespace of the firewall, as `ip netns` names it; default: the one netwatch runs in
     profile: str = "linux"  # how it keeps state: a name of rules/firewalls or the path of a TOML file
     limit: PositiveInt | None = None  # entries of its state table; default: the profile's
     strict: bool | None = None  # refuse TCP sessions that do not begin with SYN; default: the profile's
+
+
+class CanarySection(Section, frozen=True):
+    """Connections of netwatch's own to a service, from where its clients are: beyond the firewall."""
+
+    address: str | None = None  # of the service to connect to, where that is a prefix
+    interval_s: Positive = 1.0
+    timeout_s: Positive = 3.0
+    speaks: Literal["tcp", "smtp"] | None = None  # default: smtp on ports 25 and 587
+    hello: str | None = None  # name to say EHLO with; default: QUIT right after the greeting
+    namespace: str | None = None  # to connect from
+    source: str | None = None  # address to connect from
+    command: tuple[str, ...] = ()  # instead of a connection: {address} and {port} are put in, exit code 0 is an answer
 
 
 class ServiceSection(Section, frozen=True):
@@ -42,21 +58,24 @@ class ServiceSection(Section, frozen=True):
     address: str
     port: Port
     protocol: Literal["tcp", "udp"] = "tcp"
+    canary: CanarySection | None = None
 
 
 class CaptureSection(Section, frozen=True):
     interface: str
     sample: PositiveInt = 1
+    ways: Literal["in", "both"] = "both"  # "in" where both sides of the firewall are captured: each packet counts once
+    promiscuous: bool = False
+    snaplen: Annotated[int, msgspec.Meta(ge=64, le=65535)] = 128  # 192 where headers inside a tunnel matter
 
 
 class ConntrackSection(Section, frozen=True):
-    poll_s: Positive = 1.0
+    poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 1.0
+    survey_s: Annotated[float, msgspec.Meta(ge=5)] = 30.0  # between two walks over the whole table; more often when something is wrong
 
 
-class MitigateSection(Section, frozen=True):
-    mode: Literal["observe", "suggest", "enforce"] = "observe"
-    never_block: tuple[str, ...] = ()
-    max_life_s: Positive = 900.0
+class MitigateSection(MitigationKeys, frozen=True, kw_only=True):
+    on_flush: Literal["re-arm", "stand-down"] = "re-arm"  # when somebody else removes netwatch's table
 
 
 class Config(Section, frozen=True):
@@ -69,6 +88,7 @@ class Config(Section, frozen=True):
     capture: tuple[CaptureSection, ...] = ()
     conntrack: ConntrackSection = ConntrackSection()
     mitigate: MitigateSection = MitigateSection()
+    ladder: dict[Mode, tuple[str, ...]] = {}  # of playbooks, by failure mode, instead of the one in rules/detectors
     sink: tuple[AnySinkSettings, ...] = ()
 
     @property
@@ -93,10 +113,35 @@ def load_config(path: Path) -> Config:
             netaddr.IPNetwork(prefix)
         except (netaddr.AddrFormatError, ValueError) as error:
             raise ConfigError(f"{path}: mitigate.never_block[{position}]: '{prefix}' is no address or prefix") from error
+    for mode, entries in config.ladder.items():
+        try:
+            rungs(entries, all_playbooks())
+        except ConfigError as error:
+            raise ConfigError(f"{path}: ladder.{mode}: {error}") from error
     names = [entry.name for entry in config.service]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise ConfigError(f"{path}: service.name must be unique, got {', '.join(sorted(doubled))} more than once")
     return config
+
+
+def mitigation_settings(config: Config) -> MitigationSettings:
+    """What netwatch may do to the firewall, by ``[mitigate]`` and the driver."""
+    keys = {name: getattr(config.mitigate, name) for name in MitigationKeys.__struct_fields__}
+    return MitigationSettings(**keys, dry_run=config.firewall.driver == "dry-run")
+
+
+def detector_settings(config: Config) -> dict[Mode, DetectorSettings]:
+    """The shipped settings of every detector, with the configuration's own ladders."""
+    return {
+        mode: msgspec.structs.replace(settings, ladder=config.ladder.get(mode, settings.ladder))
+        for mode, settings in all_detector_settings().items()
+    }
+
+
+def ladders(config: Config) -> dict[Mode, tuple[Rung, ...]]:
+    """What is tried against each mode, gentlest first."""
+    playbooks = all_playbooks()
+    return {mode: rungs(settings.ladder, playbooks) for mode, settings in detector_settings(config).items()}
 
 
 def parse_service(text: str) -> Service:
@@ -175,7 +220,7 @@ def replay_settings(
         never_block=file.mitigate.never_block,
         inner=inner,
         expiry=expiry,
-        detectors=all_detector_settings(),
+        detectors=detector_settings(file),
         playbooks=playbooks,
         what_if=tuple(playbooks[name] for name in dict.fromkeys(what_if)),
     )
@@ -189,7 +234,8 @@ state_dir = "/var/lib/netwatch"
 [firewall]
 name = "edge-1"
 driver = "nftables"              # or "dry-run": prints what it would do
-profile = "linux"                # how it keeps state: `netwatch rules list`, or the path of a TOML file
+profile = "linux"                # how it keeps state: `netwatch rules list`, or a TOML file; live, the kernel's settings rule
+# namespace = "edge"             # network namespace of the firewall; default: the one netwatch runs in
 # limit = 262144                 # entries of its state table; default: the profile's
 # strict = false                 # refuse TCP sessions that do not begin with SYN
 
@@ -198,18 +244,35 @@ name = "inbound-smtp"
 address = "203.0.113.25"         # or a prefix
 port = 25
 protocol = "tcp"
+# [service.canary]               # connections of netwatch's own, from where clients are
+# namespace = "probe"            # or source = "198.51.100.99", or command = ["ssh", "probe", "nc", "-z", "{address}", "{port}"]
+# interval_s = 1.0
+# timeout_s = 3.0
 
-[[capture]]
+[[capture]]                      # the side where clients are; more than one: set ways = "in" on each
 interface = "eth0"
 sample = 1                       # 1 in N packets, chosen in the kernel
+# ways = "both"
 
 [conntrack]
 poll_s = 1.0
+# survey_s = 30.0                # between two walks over the whole table; more often when something is wrong
 
 [mitigate]
 mode = "observe"                 # observe | suggest | enforce
 never_block = ["198.51.100.0/24"]
-max_life_s = 900
+max_life_s = 900                 # then a mitigation ends whatever goes on
+# verify_s = 5.0                 # a change that has not helped by then is undone
+# hold_down_s = 120.0            # a mitigation outlives its cause by this
+# max_prefixes = 256
+# max_healthy_share = 0.005      # of the healthy sessions of the last minute, those that a change would have hit
+# max_baseline_share = 0.02      # of the packets before the incident, those that it would have refused
+# max_changes = 10               # within changes_per_s
+# changes_per_s = 600.0
+# on_flush = "re-arm"            # or "stand-down": when somebody else removes netwatch's table
+
+# [ladder]                       # instead of the shipped ones: `netwatch rules explain syn-flood`
+# syn-flood = ["synproxy+evict-half-open", "prefix-drop"]
 
 # [[sink]]
 # type = "influxdb"              # InfluxDB 2.x and what speaks its write API

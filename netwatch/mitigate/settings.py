@@ -16,9 +16,10 @@ class OperatingMode(StrEnum):
     ENFORCE = "enforce"
 
 
-class MitigationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MitigationKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the section ``[mitigate]`` of the configuration says about it."""
+
     mode: OperatingMode = OperatingMode.OBSERVE
-    dry_run: bool = False  # the driver only prints, so nothing it does can be verified
     never_block: tuple[str, ...] = ()
     verify_s: Annotated[float, msgspec.Meta(ge=3)] = 5.0  # a change that has not helped by then is undone; two whole windows need 3 s
     hold_down_s: Positive = 120.0  # a mitigation outlives its cause by this; netfilter's SYN_SENT, its longest half-open state, lasts 120 s
@@ -30,3 +31,7 @@ class MitigationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     changes_per_s: Positive = 600.0
     failover_s: Positive = 600.0  # so long after the firewall lost its state, live sessions may still have to be picked up
     retry_s: Positive = 600.0  # a ladder that did not help is climbed again after this, if the incident still lasts
+
+
+class MitigationSettings(MitigationKeys, frozen=True, kw_only=True):
+    dry_run: bool = False  # the driver only prints, so nothing it does can be verified
