@@ -15,6 +15,7 @@ from netwatch.measure.meter import ReassemblyTotals, WindowMeter
 from netwatch.measure.services import ServiceDirectory
 from netwatch.model.incident import Finding, Incident, Severity
 from netwatch.model.plan import Admission
+from netwatch.model.tuple_hash import FIXED_SEED
 from netwatch.model.window import Window
 from netwatch.table_view import ModelledTable, TableView
 from netwatch.track.clock import SECOND_NS, Border
@@ -27,9 +28,11 @@ Listener = Callable[[Window, Sequence[Finding], Sequence[Incident]], None]
 class Line:
     """A session table and all that judges it."""
 
-    def __init__(self, sessions: SessionTable, directory: ServiceDirectory, settings: ReplaySettings) -> None:
+    def __init__(
+        self, sessions: SessionTable, directory: ServiceDirectory, settings: ReplaySettings, *, hash_seed: int = FIXED_SEED
+    ) -> None:
         self.sessions = sessions
-        self.meter = WindowMeter(directory)
+        self.meter = WindowMeter(directory, seed=hash_seed)
         self.detectors = detectors(settings.detectors, settings.profile)
         self.correlator = Correlator(settings.firewall_name)
         self.series = SeriesBuilder()

@@ -24,6 +24,7 @@ from netwatch.model.incident import Incident
 from netwatch.model.packet import PacketBlock
 from netwatch.model.plan import Admission
 from netwatch.model.tracked import TRACKED
+from netwatch.model.tuple_hash import FIXED_SEED
 from netwatch.rehearsal import RecentTraffic
 from netwatch.track.clock import SECOND_NS, Border, EventClock
 from netwatch.track.flow_table import FlowTable
@@ -35,17 +36,17 @@ from netwatch.trial import Trial
 class Pipeline:
     """Packets in, incidents out."""
 
-    def __init__(self, settings: ReplaySettings, *, rehearses: bool = False) -> None:
-        """``rehearses``: keep the traffic of the last minute, so that plans can be tried on it."""
+    def __init__(self, settings: ReplaySettings, *, rehearses: bool = False, hash_seed: int = FIXED_SEED) -> None:
+        """``rehearses``: keep the traffic of the last minute, so that plans can be tried on it. ``hash_seed`` is the decoder's."""
         self.settings = settings
         self.clock = EventClock()
         self.reassembly = Reassembly()
         self.flows = FlowTable()
-        self.directory = ServiceDirectory(settings.services, learn=not settings.services)
+        self.directory = ServiceDirectory(settings.services, learn=not settings.services, seed=hash_seed)
         sessions = SessionTable(
             settings.profile, groups=self.directory.capacity + 1, expiry=settings.expiry, services=self.directory.indices
         )
-        self.line = Line(sessions, self.directory, settings)
+        self.line = Line(sessions, self.directory, settings, hash_seed=hash_seed)
         self.recent = RecentTraffic(sessions) if rehearses else None
         self.trials = [Trial(playbook, settings.never_block) for playbook in settings.what_if]
 
