@@ -13,6 +13,8 @@ import netaddr
 
 from netwatch.detect.detector import DetectorSettings
 from netwatch.errors import ConfigError, UsageError
+from netwatch.export.alerts.policy import AlertPolicy
+from netwatch.export.sink import SinkContext
 from netwatch.export.sinks import AnySinkSettings
 from netwatch.mitigate.ladder import Rung, rungs
 from netwatch.mitigate.playbook import Playbook
@@ -90,6 +92,11 @@ class Config(Section, frozen=True):
     mitigate: MitigateSection = MitigateSection()
     ladder: dict[Mode, tuple[str, ...]] = {}  # of playbooks, by failure mode, instead of the one in rules/detectors
     sink: tuple[AnySinkSettings, ...] = ()
+    alerts: AlertPolicy = AlertPolicy()
+
+    @property
+    def sink_context(self) -> SinkContext:
+        return SinkContext(site=self.site, firewall=self.firewall.name, state_dir=Path(self.state_dir), alerts=self.alerts)
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -284,4 +291,12 @@ max_life_s = 900                 # then a mitigation ends whatever goes on
 # [[sink]]
 # type = "prometheus"
 # listen = "127.0.0.1:9464"
+
+# [[sink]]                       # also pagerduty, opsgenie, apprise, mail, webhook, jsonl, syslog: docs/alerting.md
+# type = "alertmanager"
+# url = "http://127.0.0.1:9093"
+
+# [alerts]
+# runbook_url = "https://wiki.example.net/netwatch/modes/"
+# report_url = "https://netwatch.example.net/incidents/{incident}"
 """

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from netwatch.export.alerts.policy import AlertPolicy
 from netwatch.model.event import Event, StageReport
 
 SHUTDOWN_S = 2.0
@@ -25,6 +26,7 @@ class SinkContext(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     firewall: str
     state_dir: Path
+    alerts: AlertPolicy = AlertPolicy()  # ``[alerts]``
 
 
 class Sink(Protocol):

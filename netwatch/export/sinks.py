@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import assert_never
 
-from netwatch.export.alerts.settings import AlertmanagerSettings, WebhookSettings
+from netwatch.export.alerts.settings import AlertSinkSettings
 from netwatch.export.influx.settings import InfluxDb1Settings, InfluxDbSettings
 from netwatch.export.prometheus.settings import PrometheusSettings
 from netwatch.export.sink import Sink, SinkContext
 
-AnySinkSettings = InfluxDbSettings | InfluxDb1Settings | PrometheusSettings | AlertmanagerSettings | WebhookSettings
+AnySinkSettings = InfluxDbSettings | InfluxDb1Settings | PrometheusSettings | AlertSinkSettings
 
 
 def type_of(settings: AnySinkSettings) -> str:
@@ -44,7 +43,7 @@ def build_sink(settings: AnySinkSettings, name: str, context: SinkContext) -> Si
             raise NotImplementedError(name)
         case PrometheusSettings():
             raise NotImplementedError(name)
-        case AlertmanagerSettings() | WebhookSettings():
-            raise NotImplementedError(name)
         case _:
-            assert_never(settings)
+            from netwatch.export.alerts.build import build_alert_sink
+
+            return build_alert_sink(settings, name, context)
