@@ -227,7 +227,7 @@ class Ledger:
             firewall=page.firewall,
             service=page.service,
             since_s=page.since_s,
-            summary=f"{subject} did not end {page.mode} at {page.service or 'the firewall'}: {text}",
+            summary=figures.printable(f"{subject} did not end {page.mode} at {page.service or 'the firewall'}: {text}"),
             evidence=(page.summary, *page.evidence) if page.summary else (),
             done=page.done,
             subject=subject,

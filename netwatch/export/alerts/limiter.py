@@ -111,7 +111,7 @@ class Limiter:
 
     def _speak(self, kind: NoticeKind, now_s: float) -> Notice:
         """Name all that is held back, the gravest first."""
-        pages = sorted(self._held_back.values(), key=lambda page: (-RANK[page.severity], page.since_s, page.key))
+        pages = sorted(self._held_back.values(), key=lambda page: (-RANK[page.severity], page.since_s))
         critical = sum(page.severity == pages[0].severity for page in pages)
         more = len(pages) - MOST_NAMED
         summary = (

@@ -46,7 +46,7 @@ def message(notice: Notice, policy: AlertPolicy) -> str:
     """What is new first, then all that is known: for a mail or a chat."""
     page = notice.page
     news = [] if notice.text == page.summary else [notice.text, ""]
-    where = f"site {page.site} · firewall {page.firewall}" + (f" · service {page.service}" if page.service else "")
+    where = f"site {page.site} · firewall {page.firewall}" + (f" · service {figures.printable(page.service)}" if page.service else "")
     runbook = policy.runbook(page.mode)
     footer = [f"since {figures.day(page.since_s)} {figures.clock(page.since_s)} UTC · {where}"]
     footer += [f"Runbook: {runbook}"] if runbook else []
