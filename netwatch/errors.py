@@ -9,6 +9,8 @@
     ├── ReportError              an output cannot be written
     ├── StoreError               the journal cannot be opened or written, or another netwatch holds it: no change is made then
     ├── SinkError                a sink cannot work at all, or a replay could not be written to it
+    ├── ControlError             a running netwatch cannot be spoken to, or does not answer
+    │   └── NotRunningError      there is none
     ├── DrillError                a drill cannot be set up on this machine, or a part of it failed
     └── EnforceError             a firewall was not changed as asked; the text has the firewall's own words
         ├── ChangeForbiddenError      the driver refuses to send it: it reaches outside of netwatch's table, or cannot end by itself
@@ -47,6 +49,14 @@ class StoreError(NetwatchError):
 
 class SinkError(NetwatchError):
     """A sink cannot work at all (its address is taken, its spool is another's), or what was asked of it was not done."""
+
+
+class ControlError(NetwatchError):
+    """A running netwatch cannot be spoken to, or does not answer."""
+
+
+class NotRunningError(ControlError):
+    """No netwatch runs for this firewall and state_dir."""
 
 
 class DrillError(NetwatchError):

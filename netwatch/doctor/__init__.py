@@ -1,0 +1,1 @@
+"""`netwatch doctor`: what this machine and this configuration lack, each tried, not guessed."""
