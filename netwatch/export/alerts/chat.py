@@ -5,6 +5,7 @@ but not why not, except to its logger; that is not shown, since it prints addres
 """
 
 import logging
+import warnings
 from collections.abc import Sequence
 
 import apprise
@@ -69,7 +70,9 @@ def receivers(addresses: Secret, *, sink: str) -> Sequence[tuple[str, apprise.No
     made = []
     for number, word in enumerate(words, start=1):
         schema = word.partition("://")[0][:20] if "://" in word else "?"
-        receiver = apprise.Apprise.instantiate(word, suppress_exceptions=True)
+        with warnings.catch_warnings():  # apprise loads all of its services at the first address, and one of them a module on its way out
+            warnings.simplefilter("ignore", DeprecationWarning)
+            receiver = apprise.Apprise.instantiate(word, suppress_exceptions=True)
         if receiver is None:
             raise ConfigError(f"sink {sink}: address {number} ({schema}://…) is none that apprise understands; see the page of its service")
         made.append((f"{sink} address {number} ({schema})", receiver))
