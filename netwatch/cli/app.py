@@ -9,7 +9,7 @@ import sys
 import typer
 
 from netwatch import __version__
-from netwatch.cli import config, flows, replay, rules, run
+from netwatch.cli import config, flows, notify, replay, rules, run
 from netwatch.errors import NetwatchError, UsageError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -45,6 +45,7 @@ app.command(short_help="Bidirectional flow records of a capture.")(flows.flows)
 app.command(short_help="Watch a live firewall: the daemon.")(run.run)
 app.add_typer(rules.app, name="rules")
 app.add_typer(config.app, name="config")
+app.add_typer(notify.app, name="notify")
 
 
 def main() -> None:
