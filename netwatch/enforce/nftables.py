@@ -81,7 +81,7 @@ class Nftables:
         self._transact(self._arming(order, None), dry=True)
         return order
 
-    def apply(self, change: Change, *, now_s: float, protected: Hashes | None = None) -> Receipt:
+    def apply(self, change: Change, *, now_s: float, protected: Hashes | None = None, silent: Hashes | None = None) -> Receipt:
         order = self._order(change)
         evicted = 0
         try:
@@ -89,7 +89,7 @@ class Nftables:
             for line in order.sysctls:
                 self._sysctls.hold(line, life_s=change.life_s)
             if order.eviction is not None:
-                evicted = self._evictor.evict(order.eviction, protected=protected).deleted
+                evicted = self._evictor.evict(order.eviction, protected=protected, silent=silent).deleted
         except EnforceError:
             self.undo(change)
             raise
@@ -102,9 +102,9 @@ class Nftables:
             self._sysctls.hold(line, life_s=life_s)
         return Receipt(change_id=change.id, applied_at_s=now_s, expires_at_s=now_s + life_s)
 
-    def repeat(self, change: Change, *, protected: Hashes | None = None) -> int:
+    def repeat(self, change: Change, *, protected: Hashes | None = None, silent: Hashes | None = None) -> int:
         order = order_of(change, self._base, never_block=self._never_block)
-        return 0 if order.eviction is None else self._evictor.evict(order.eviction, protected=protected).deleted
+        return 0 if order.eviction is None else self._evictor.evict(order.eviction, protected=protected, silent=silent).deleted
 
     def undo(self, change: Change) -> None:
         try:
@@ -145,6 +145,7 @@ class Nftables:
         return TableState.INTACT
 
     def release(self) -> None:
+        self._sysctls.reconcile()  # also what an earlier life left behind
         self._sysctls.close()
         self._nft.run(f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}")
         self._ours = None

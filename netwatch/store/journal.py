@@ -19,6 +19,7 @@ import msgspec
 
 from netwatch.errors import StoreError
 from netwatch.model.change import FINAL_STATES, MITIGATION_INDUCED, EventType, MitigationEvent, Plan, PlanState, Receipt
+from netwatch.model.history import Happening, IncidentHistory, PlanHistory
 from netwatch.model.incident import Incident, TimelineEntry
 from netwatch.store.schema import LATEST, migrate, version_of
 
@@ -196,6 +197,37 @@ class Journal:
             ).fetchall()
         done = [TimelineEntry(time_s, f"{kind}: {text}") for time_s, kind, text in rows]
         return sorted([*(found.timeline if found is not None else ()), *done], key=lambda entry: entry.at_s)
+
+    def history(self, incident_id: str) -> IncidentHistory | None:
+        """All that is known of an incident and of what was done about it; None if there is no such incident."""
+        found = self.incident(incident_id)
+        if found is None:
+            return None
+        plans = tuple(PlanHistory(plan, self._receipt(plan)) for plan in self.plans(incident_id))
+        with _told(self.path, "cannot be read"):
+            rows = self._connection.execute(
+                "SELECT time_s, type, plan_id, text, person FROM events WHERE incident_id = ?1 "
+                "OR plan_id IN (SELECT id FROM plans WHERE incident_id = ?1) ORDER BY number",
+                (incident_id,),
+            ).fetchall()
+        seen = [Happening(entry.at_s, "incident", None, entry.text, "") for entry in found.timeline]
+        happened = sorted([*seen, *(Happening(*row) for row in rows)], key=lambda one: one.at_s)
+        return IncidentHistory(found, plans, tuple(happened))
+
+    def incident_ids(self, beginning: str) -> list[str]:
+        """Of incidents whose id begins so; a whole id names only itself."""
+        return self._ids("SELECT id FROM incidents WHERE substr(id, 1, length(?1)) = ?1 ORDER BY onset_s DESC", beginning)
+
+    def open_plan_ids(self, beginning: str) -> list[str]:
+        """Of plans that have not ended and whose id begins so; a whole id names only itself."""
+        marks = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
+        query = f"SELECT id FROM plans WHERE substr(id, 1, length(?1)) = ?1 AND state NOT IN ({marks}) ORDER BY proposed_at_s"
+        return self._ids(query, beginning)
+
+    def _ids(self, query: str, beginning: str) -> list[str]:
+        with _told(self.path, "cannot be read"):
+            found = [str(row[0]) for row in self._connection.execute(query, (beginning,)).fetchall()]
+        return [beginning] if beginning in found else found
 
     # --- the rows ---
 
