@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from netwatch.model.change import MITIGATION_INDUCED
 from netwatch.model.incident import Mode
 from tests.conftest import ROOT
 
@@ -21,13 +22,15 @@ SECTIONS = [
     "What looks like it",
 ]
 
+NAMES = [*(mode.value for mode in Mode), MITIGATION_INDUCED]
 
-def text(mode: Mode) -> str:
+
+def text(mode: str) -> str:
     return (PAGES / f"{mode}.md").read_text()
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_a_page_has_all_sections_in_order(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", NAMES)
+def test_a_page_has_all_sections_in_order(mode: str) -> None:
     page = text(mode)
     assert page.startswith(f"# {mode}: ")
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == SECTIONS
@@ -56,4 +59,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_index_names_every_mode() -> None:
     index = (PAGES / "README.md").read_text()
-    assert re.findall(r"^\| \[([\w-]+)\]", index, re.MULTILINE) == [mode.value for mode in Mode]
+    assert re.findall(r"^\| \[([\w-]+)\]", index, re.MULTILINE) == NAMES
+
+
+@pytest.mark.parametrize("mode", NAMES)
+def test_a_page_says_how_to_look_up_the_ladder_and_how_to_undo_with_netwatch_and_without(mode: str) -> None:
+    page = text(mode)
+    named = "MODE" if mode == MITIGATION_INDUCED else mode
+    assert f"`netwatch rules explain {named}`" in page
+    undo = page.partition("## Undo\n")[2].partition("## ")[0]
+    commands = re.findall(r"^```\n(.*?)^```", undo, re.MULTILINE | re.DOTALL)
+    assert len(commands) == 1
+    assert "netwatch incidents" in commands[0]
+    assert re.search(r"^netwatch undo (ID|--all)", commands[0], re.MULTILINE)
+    assert "nft -f base.nft" in commands[0]
