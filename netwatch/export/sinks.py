@@ -40,9 +40,13 @@ def build_sink(settings: AnySinkSettings, name: str, context: SinkContext) -> Si
     """Make one; what it needs is imported only now, since few configurations need all of it."""
     match settings:
         case InfluxDbSettings() | InfluxDb1Settings():
-            raise NotImplementedError(name)
+            from netwatch.export.influx.sink import InfluxSink
+
+            return InfluxSink(settings, name, context)
         case PrometheusSettings():
-            raise NotImplementedError(name)
+            from netwatch.export.prometheus.sink import PrometheusSink
+
+            return PrometheusSink(settings, name, context)
         case _:
             from netwatch.export.alerts.build import build_alert_sink
 
