@@ -72,34 +72,36 @@ class Courier(Generic[Item]):
         while self._current is not None or self._waiting:
             if self._current is None:
                 self._current = self._waiting.popleft()
-            try:
-                await self.channel.deliver(self._current)
-            except Undelivered as failure:
-                self.problem = str(failure)
-                if failure.again:
-                    return
-                self.dropped[failure.reason] += 1
-            else:
-                self.delivered += 1
-            self._current = None
-            self._on_change()
+            failure = await self._attempt(self._current)
+            if failure is not None and failure.again:
+                return
+            self._done()
 
     async def _deliver_current(self) -> None:
-        item, failures = self._current, 0
-        assert item is not None
-        while True:
-            try:
-                await self.channel.deliver(item)
-            except Undelivered as failure:
-                failures += 1
-                self.problem = str(failure)
-                if failure.again:
-                    await asyncio.sleep(wait_s(failures, failure.after_s, self._chance))
-                    continue
-                self.dropped[failure.reason] += 1
-            else:
-                self.delivered += 1
-                self.problem = ""
-            break
+        assert self._current is not None
+        failures = 0
+        while (failure := await self._attempt(self._current)) is not None and failure.again:
+            failures += 1
+            await asyncio.sleep(wait_s(failures, failure.after_s, self._chance))
+        self._done()
+
+    async def _attempt(self, item: Item) -> Undelivered | None:
+        """Deliver once; None if it got through."""
+        try:
+            await self.channel.deliver(item)
+        except Undelivered as failure:
+            problem = failure
+        except Exception as error:  # noqa: BLE001 -- one message that cannot be put together must not hold up all others for good
+            problem = Undelivered("fault", f"a {type(error).__name__} of netwatch's own: please report it", again=False)
+        else:
+            self.delivered += 1
+            self.problem = ""
+            return None
+        self.problem = str(problem)
+        if not problem.again:
+            self.dropped[problem.reason] += 1
+        return problem
+
+    def _done(self) -> None:
         self._current = None
         self._on_change()
