@@ -4,7 +4,7 @@ Reading and decoding run ahead in a thread of their own; the tables, windows and
 """
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -16,11 +16,13 @@ from netwatch.config import ReplaySettings
 from netwatch.decode import Decoder
 from netwatch.decode.merge import merge_by_time
 from netwatch.mitigate.ladder import recommend_rung, rungs
-from netwatch.model.incident import Incident
+from netwatch.model.event import Event, FindingMade, IncidentTold, WindowClosed
+from netwatch.model.incident import Finding, Incident
 from netwatch.model.packet import PacketBlock, Rows
 from netwatch.model.replay import CaptureSummary, FirewallSummary, Replay
 from netwatch.model.session import SessionState
 from netwatch.model.tracked import TRACKED
+from netwatch.model.window import Window
 from netwatch.pipeline import Pipeline
 from netwatch.track.clock import EventClock
 from netwatch.track.flow_table import FlowTable
@@ -46,17 +48,26 @@ def flow_records(captures: Sequence[Capture], *, inner: bool) -> Iterator[Rows]:
     yield table.finish()
 
 
-def replay_captures(captures: Sequence[Capture], settings: ReplaySettings, *, command: Sequence[str] = ()) -> Replay:
-    """Run captures through the pipeline.
+def replay_captures(
+    captures: Sequence[Capture],
+    settings: ReplaySettings,
+    *,
+    command: Sequence[str] = (),
+    tell: Callable[[Event], None] | None = None,
+) -> Replay:
+    """Run captures through the pipeline; ``tell`` gets every window and incident as it comes, in order, with its own time.
 
     Raises:
         CaptureError: one of them turns out not to be a capture.
     """
     decoder, pipeline = Decoder(inner=settings.inner), Pipeline(settings)
+    retelling = Retelling(pipeline, tell) if tell is not None else None
     with Ahead(decoded(captures, decoder)) as blocks:
         for block in blocks:
             pipeline.feed(block)
     pipeline.finish()
+    if retelling is not None:
+        retelling.finish()
     errors = dict(decoder.errors)
     if pipeline.clock.mended:
         errors["wrong_time_stamp"] = pipeline.clock.mended
@@ -74,6 +85,40 @@ def replay_captures(captures: Sequence[Capture], settings: ReplaySettings, *, co
         settings=ruling_settings(settings),
         netwatch_version=__version__,
     )
+
+
+class Retelling:
+    """The events of a replay, as a running netwatch would have told them."""
+
+    def __init__(self, pipeline: Pipeline, tell: Callable[[Event], None]) -> None:
+        self._pipeline = pipeline
+        self._tell = tell
+        self._open: set[str] = set()
+        pipeline.line.listeners.append(self._closed)
+
+    def _closed(self, window: Window, findings: Sequence[Finding], changed: Sequence[Incident]) -> None:
+        self._tell(WindowClosed(time_s=window.end_s, window=window))
+        for finding in findings:
+            self._tell(FindingMade(time_s=window.end_s, finding=finding))
+        for incident in changed:
+            self._incident(incident, window.end_s)
+
+    def _incident(self, incident: Incident, time_s: float) -> None:
+        known = incident.id in self._open
+        self._open.add(incident.id)
+        if not known:
+            self._tell(IncidentTold(time_s=time_s, type="incident.opened", incident=recommended(incident, self._pipeline)))
+        if incident.ended_s is not None:
+            self._open.discard(incident.id)
+            self._tell(IncidentTold(time_s=time_s, type="incident.closed", incident=recommended(incident, self._pipeline)))
+        elif known:
+            self._tell(IncidentTold(time_s=time_s, type="incident.updated", incident=recommended(incident, self._pipeline)))
+
+    def finish(self) -> None:
+        """Tell of the incidents that were closed with the last window."""
+        for incident in self._pipeline.incidents:
+            if incident.id in self._open and incident.ended_s is not None:
+                self._incident(incident, incident.ended_s)
 
 
 def recommended(incident: Incident, pipeline: Pipeline) -> Incident:

@@ -35,6 +35,12 @@ def replay(
     ] = None,
     json: Annotated[str | None, typer.Option(help="Write the result as JSON; - is standard output.", metavar="F|-")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with charts that opens offline.", metavar="F.html")] = None,
+    sink: Annotated[
+        str | None,
+        typer.Option(
+            help="Write windows and incidents, with their own times, to this sink of --config: influxdb, influxdb1.", metavar="TYPE"
+        ),
+    ] = None,
     fail_on_incident: Annotated[bool, typer.Option("--fail-on-incident", help="Exit with 3 if there was an incident.")] = False,
 ) -> None:
     """Say what failed in the firewall's state: since when, for which service, caused by whom, and what would have ended it.
@@ -43,11 +49,13 @@ def replay(
     Examples:
       netwatch replay incident.pcap
       netwatch replay day1.pcap.zst day2.pcap.zst --limit 262144 --what-if synproxy --report incident.html
+      netwatch replay incident.pcap --config netwatch.toml --sink influxdb
       zcat incident.pcap.gz | netwatch replay - --service 203.0.113.25:25/tcp --json - | jq .incidents
     """
     from netwatch.cli.progress import say, shown
     from netwatch.collect import expand, open_capture
-    from netwatch.config import replay_settings
+    from netwatch.config import load_config, replay_settings
+    from netwatch.errors import UsageError
     from netwatch.replay import replay_captures
 
     settings = replay_settings(
@@ -61,8 +69,20 @@ def replay(
         what_if=what_if or (),
     )
     opened = [open_capture(path) for path in expand(captures, on_skipped=say)]
+    past = None
+    if sink is not None:
+        from netwatch.export.sinks import build_past_writer
+
+        if config is None:
+            raise UsageError(f"--sink {sink}: say with --config where that sink is")
+        file = load_config(config)
+        past = build_past_writer(file.sink, sink, site=file.site, firewall=settings.firewall_name)
     with shown(opened):
-        result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]])
+        result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]], tell=past.tell if past else None)
+        if past is not None:
+            past.finish()
+    if past is not None:
+        say(f"{past.points:,} points written to {sink} at {past.url}")
 
     if json is not None:
         from netwatch.export.json_result import write_json

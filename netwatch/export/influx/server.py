@@ -85,6 +85,16 @@ class InfluxServer:
     def close(self) -> None:
         self._client.close()
 
+    def unreachable(self) -> str | None:
+        """Why nobody answers there, in a sentence; None if somebody does, whatever they say (``/ping`` may ask for a token)."""
+        try:
+            self._client.api_client.call_api("/ping", "GET")
+        except ApiException as error:
+            return None if error.status else f"{self.url}: {' '.join(str(error.reason).split())}"
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return f"{self.url}: {plain(error)}"
+        return None
+
     def write(self, text: bytes) -> Answer:
         """Send lines; never raises for what a server or a network does."""
         packed = gzipped(text) if self._settings.gzip else text

@@ -49,6 +49,9 @@ class Incidents:
                 event="onset",
                 text=f"onset of {incident.mode.value}",
             )
+        before = self._open.get(incident.id)
+        if before is not None and (service_tag(before.service), before.mode.value) != series:
+            yield self._renamed(before, event.time_s)
         if event.type == "incident.closed":
             self._open.pop(incident.id, None)
         else:
@@ -80,6 +83,20 @@ class Incidents:
             incident=event.incident_id,
             event=event.type.value.removeprefix("incident."),
             text=event.text,
+            opened_total=self._opened[series],
+        )
+
+    def _renamed(self, before: Incident, time_s: float) -> IncidentPoint:
+        """A cause was found behind what was seen first, and the incident goes on under its name: it ends under the old one."""
+        series = (service_tag(before.service), before.mode.value)
+        return IncidentPoint(
+            time_s=self._marks.next_s(series, time_s),
+            site=self._site,
+            firewall=self._firewall,
+            service=series[0],
+            mode=series[1],
+            open=0,
+            incident=before.id,
             opened_total=self._opened[series],
         )
 
