@@ -5,7 +5,7 @@ cannot wait. A journal that cannot be opened or written (a full disk) does not k
 """
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -53,12 +53,8 @@ def undo_alone(config: Config, plan_id: str | None, *, by: str) -> list[str]:
             plans = [plan for plan in plans if plan.id == plan_id]
             if not plans:
                 raise UsageError(f"{plan_id}: no netwatch runs, and the journal knows no such plan that may be in force")
-        driver = _driver(config)
-        try:
+        with closing(_driver(config)) as driver:
             said += _release(driver, plans) if plan_id is None else [_undone(driver, plans[0])]
-        finally:
-            if plan_id is not None:
-                driver.close()
         for plan in plans:
             _record(journal, plan, by, said)
         return said
@@ -96,7 +92,6 @@ def _release(driver: Driver, plans: list[Plan]) -> list[str]:
     for plan in plans:  # its sysctls too
         driver.undo(plan.change)
     driver.release()
-    driver.close()
     elements = [f"{element.set} {{ {element.key} }}" for element in in_force]
     return [f"disarmed: {element}" for element in elements] or ["nothing was in force"]
 

@@ -74,7 +74,7 @@ def _size(limit: int, buckets: int) -> Iterator[Check]:
         yield warning(
             "state table: size",
             found,
-            why="with far fewer entries than buckets early drop finds no victim when the table is full, and new connections are refused at once",
+            why="with far fewer entries than buckets early drop finds no victim in a full table, and new connections are refused",
             advice=f"sysctl net.netfilter.nf_conntrack_max={buckets}, or fewer buckets (/sys/module/nf_conntrack/parameters/hashsize)",
         )
     elif limit > 4 * buckets > 0:
