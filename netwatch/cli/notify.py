@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="See whether alerts would arrive.", no_args_is_help=True)
+from netwatch.cli.site import SERVICE_CONFIG
 
-DEFAULT_FILE = Path("/etc/netwatch/netwatch.toml")
+app = typer.Typer(help="See whether alerts would arrive.", no_args_is_help=True)
 
 
 @app.callback()
@@ -17,14 +17,14 @@ def notify() -> None:
 
 @app.command("test")
 def send_test(
-    config: Annotated[Path, typer.Option("--config", help="The TOML file.", metavar="F")] = DEFAULT_FILE,
+    config: Annotated[Path, typer.Option("--config", help="The TOML file.", metavar="F")] = SERVICE_CONFIG,
     sink: Annotated[str | None, typer.Option("--sink", help="Only sinks of this type, such as pagerduty.", metavar="TYPE")] = None,
 ) -> None:
     """Send one message that is marked as a test through each alerting sink, and say what came of it.
 
     \b
     Example:
-      netwatch notify test --config /etc/netwatch.toml --sink mail
+      netwatch notify test --config /etc/netwatch/netwatch.toml --sink mail
     """
     import asyncio
     import time

@@ -17,13 +17,12 @@ from collections.abc import Sequence
 import msgspec
 
 from netwatch.export import figures
+from netwatch.export.alerts.drafting import RANK, alike, failure_of, line_added, news_of, page_of, told, unknown_page, with_
 from netwatch.export.alerts.page import Notice, NoticeKind, Page, PageKind
 from netwatch.export.alerts.sentence import lasted, summary
 from netwatch.model.change import EventType, MitigationEvent, PlanState
 from netwatch.model.event import Event, IncidentTold
 from netwatch.model.incident import Incident, Severity
-
-RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 ORPHAN_S = 300.0
 """After a restart normals are learned anew, which takes a minute or two; what is not found again by then is over."""
@@ -32,7 +31,6 @@ MOST_PAGES = 1000
 MOST_UPDATES = 50
 """Of one page; whoever has read fifty looks at netwatch itself. The last, that it is over, is always told."""
 
-MOST_LINES = 20
 MOST_REMEMBERED = 1000
 
 
@@ -86,49 +84,26 @@ class Ledger:
         if page is None:
             if over or incident.id in self._over or RANK[incident.severity] < self._least:
                 return []
-            return self._taken_up_by_orphan(incident) or self._open(self._new_page(incident), summary(incident))
+            return self._taken_up_by_orphan(incident) or self._open(page_of(incident, site=self._site), summary(incident))
         self._heard(page.key)
         if over:
-            return self._resolve(_told(page, incident), lasted(incident))
-        news = self._news(page, incident)
+            return self._resolve(told(page, incident), lasted(incident))
+        news = news_of(page, incident)
         raised = RANK[incident.severity] > RANK[page.severity]
-        page = _told(page, incident)
+        page = told(page, incident)
         return self._update(page, news, raised=raised) if news else self._keep(page)
-
-    def _new_page(self, incident: Incident) -> Page:
-        blank = Page(
-            key=incident.id,
-            kind=PageKind.INCIDENT,
-            incident_id=incident.id,
-            mode=incident.mode,
-            severity=incident.severity,
-            site=self._site,
-            firewall=incident.firewall,
-            since_s=incident.onset_s,
-            summary="",
-        )
-        return _told(blank, incident)
-
-    @staticmethod
-    def _news(page: Page, incident: Incident) -> str:
-        news = []
-        if RANK[incident.severity] > RANK[page.severity]:
-            news.append(f"now {incident.severity}")
-        if incident.mode != page.mode:
-            news.append(f"its cause is found: {incident.mode}, not {page.mode}")
-        return f"{', '.join(news)}: {summary(incident)}" if news else ""
 
     def _taken_up_by_orphan(self, incident: Incident) -> list[Notice]:
         """Is this an incident of before the restart, found again? The most alike first."""
         orphans = [page for page in self._pages.values() if page.key in self._orphans and page.kind is PageKind.INCIDENT]
-        alike = [page for page in orphans if _alike(page, incident)]
-        if not alike:
+        candidates = [page for page in orphans if alike(page, incident)]
+        if not candidates:
             return []
-        page = max(alike, key=lambda page: (page.mode == incident.mode, page.service == incident.service, page.since_s))
+        page = max(candidates, key=lambda page: (page.mode == incident.mode, page.service == incident.service, page.since_s))
         self._taken_up[incident.id] = page.key
         self._heard(page.key)
         raised = RANK[incident.severity] > RANK[page.severity]
-        return self._update(_told(page, incident), f"found again after a restart of netwatch: {summary(incident)}", raised=raised)
+        return self._update(told(page, incident), f"found again after a restart of netwatch: {summary(incident)}", raised=raised)
 
     # --- mitigations ---
 
@@ -159,21 +134,21 @@ class Ledger:
                 said = f"{playbook} {text}" if waits else text
                 proposal = f"{said}; to approve it: netwatch approve {plan.id}"
                 news = waits and not any(line.endswith(f" {playbook} waits") for line in page.done)
-                page = _with(self._noted(page, f"{playbook} waits") if news else page, proposal=proposal)
+                page = with_(self._noted(page, f"{playbook} waits") if news else page, proposal=proposal)
                 return self._update(page, said) if news else self._keep(page)
             case EventType.PLAN_APPROVED:
                 return self._update(self._noted(page, f"{playbook} {text}"), f"{playbook} {text}")
             case EventType.CHANGE_APPLIED if plan is not None:
-                page = _with(page, proposal=f"{playbook} is in force; to take it back: netwatch undo {plan.id}")
+                page = with_(page, proposal=f"{playbook} is in force; to take it back: netwatch undo {plan.id}")
                 return self._update(self._noted(page, text), text)
             case EventType.CHANGE_VERIFIED:
-                page = _with(self._noted(page, f"{playbook} helps: {text}"), held=True)
+                page = with_(self._noted(page, f"{playbook} helps: {text}"), held=True)
                 return self._update(page, f"{playbook} is in force and helps: {text}", kind=NoticeKind.HELD)
             case EventType.CHANGE_UNDONE | EventType.CHANGE_EXPIRED:
-                page = _with(self._noted(page, f"{playbook}: {text}"), held=False, proposal="")
+                page = with_(self._noted(page, f"{playbook}: {text}"), held=False, proposal="")
                 return self._update(page, f"{playbook}: {text}")
             case EventType.PLAN_REJECTED if event.by:
-                page = _with(self._noted(page, f"{playbook} {text}"), proposal="")
+                page = with_(self._noted(page, f"{playbook} {text}"), proposal="")
                 return self._update(page, f"{playbook} {text}")
             case EventType.ERROR:
                 return self._update(self._noted(page, text), text)
@@ -184,12 +159,12 @@ class Ledger:
         """What was to end it did not: a page of its own, once for each thing that failed."""
         text = figures.printable(event.text)
         subject = event.plan.change.playbook if event.plan is not None else "every playbook"
-        page = _with(self._noted(page, f"{subject}: {text}"), held=False, proposal="")
+        page = with_(self._noted(page, f"{subject}: {text}"), held=False, proposal="")
         self._keep(page)
         induced = self._pages.get(f"{event.plan.id}-induced") if event.plan is not None else None
         if induced is not None:
             return self._update(self._noted(induced, text), text)
-        failure = self._about(page, key=f"{page.key}-failed-{subject.replace(' ', '-')}", mode=page.mode, subject=subject, text=text)
+        failure = failure_of(page, key=f"{page.key}-failed-{subject.replace(' ', '-')}", mode=page.mode, subject=subject, text=text)
         if failure.key in self._pages:
             return self._keep(self._noted(self._pages[failure.key], text))
         return self._open(failure, text)
@@ -200,38 +175,9 @@ class Ledger:
             return []
         parent = self._page_of(event.plan.incident_id)
         plan, text = event.plan, figures.printable(event.text)
-        about = parent or Page(
-            key=plan.incident_id,
-            kind=PageKind.INCIDENT,
-            incident_id=plan.incident_id,
-            mode=plan.mode,
-            severity=Severity.CRITICAL,
-            site=self._site,
-            firewall=plan.firewall,
-            service=plan.service,
-            since_s=event.time_s,
-            summary="",
-        )
-        page = self._about(about, key=event.incident_id, mode=event.mode, subject=plan.change.playbook, text=text)
-        return self._open(_with(page, severity=Severity.CRITICAL, since_s=event.time_s), text)
-
-    @staticmethod
-    def _about(page: Page, *, key: str, mode: str, subject: str, text: str) -> Page:
-        return Page(
-            key=key,
-            kind=PageKind.FAILURE,
-            incident_id=page.incident_id,
-            mode=mode,
-            severity=page.severity,
-            site=page.site,
-            firewall=page.firewall,
-            service=page.service,
-            since_s=page.since_s,
-            summary=figures.printable(f"{subject} did not end {page.mode} at {page.service or 'the firewall'}: {text}"),
-            evidence=(page.summary, *page.evidence) if page.summary else (),
-            done=page.done,
-            subject=subject,
-        )
+        about = parent or unknown_page(plan, site=self._site, at_s=event.time_s)
+        page = failure_of(about, key=event.incident_id, mode=event.mode, subject=plan.change.playbook, text=text)
+        return self._open(with_(page, severity=Severity.CRITICAL, since_s=event.time_s), text)
 
     # --- the book ---
 
@@ -245,7 +191,7 @@ class Ledger:
         self._orphans.discard(key)
 
     def _noted(self, page: Page, text: str) -> Page:
-        return _with(page, done=_line(page, f"{figures.clock(self._now_s)} {text}"))
+        return with_(page, done=line_added(page, f"{figures.clock(self._now_s)} {text}"))
 
     def _keep(self, page: Page) -> list[Notice]:
         """Nothing to tell, but known from now on."""
@@ -262,7 +208,7 @@ class Ledger:
     def _update(self, page: Page, text: str, *, kind: NoticeKind = NoticeKind.UPDATE, raised: bool = False) -> list[Notice]:
         if page.updates >= MOST_UPDATES:
             return self._keep(page)
-        page = _with(page, updates=page.updates + 1)
+        page = with_(page, updates=page.updates + 1)
         self._pages[page.key] = page
         return [Notice(kind=kind, page=page, time_s=self._now_s, text=text, raised=raised)]
 
@@ -295,37 +241,3 @@ class Ledger:
                 notices += self._resolve(page, "not found again since netwatch was restarted")
         self._orphans.clear()
         return notices
-
-
-def _told(page: Page, incident: Incident) -> Page:
-    """The page with what is known of its incident now; it is never called less grave than it was."""
-    severity = max(page.severity, incident.severity, key=RANK.__getitem__)
-    recommended = incident.recommendation
-    proposal = page.proposal
-    if not proposal and recommended is not None:
-        proposal = f"{recommended.playbook}: {'; '.join(recommended.changes)}"
-    return _with(
-        page,
-        mode=incident.mode,
-        service=incident.service,
-        severity=severity,
-        since_s=incident.onset_s,
-        summary=summary(incident),
-        evidence=tuple(figures.printable(item.text) for item in incident.evidence[:MOST_LINES]),
-        proposal=figures.printable(proposal),
-    )
-
-
-def _alike(page: Page, incident: Incident) -> bool:
-    """The same firewall, and the same service unless one of them is of the whole firewall: a full table is seen before its cause."""
-    if page.firewall != incident.firewall:
-        return False
-    return page.service == incident.service or page.service is None or incident.service is None
-
-
-def _line(page: Page, text: str) -> tuple[str, ...]:
-    return (*page.done, text)[-MOST_LINES:]
-
-
-def _with(page: Page, **changes: object) -> Page:
-    return msgspec.structs.replace(page, **changes)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from netwatch.export.alerts.ledger import RANK
+from netwatch.export.alerts.drafting import RANK
 from netwatch.export.alerts.page import Notice, NoticeKind, Page, PageKind
 from netwatch.export.figures import duration, plural
 
