@@ -220,7 +220,8 @@ class Ledger:
             self._pages.pop(ended.key, None)
             self._orphans.discard(ended.key)
             self._over.append(ended.key)
-            notices.append(Notice(kind=NoticeKind.RESOLVED, page=ended, time_s=self._now_s, text=text))
+            over = with_(ended, proposal="")  # nothing is left to be done
+            notices.append(Notice(kind=NoticeKind.RESOLVED, page=over, time_s=self._now_s, text=text))
         again = [incident_id for incident_id, key in self._taken_up.items() if key == page.key]
         for incident_id in again:
             del self._taken_up[incident_id]

@@ -45,7 +45,8 @@ def links(page: Page, policy: AlertPolicy) -> list[tuple[str, str]]:
 def message(notice: Notice, policy: AlertPolicy) -> str:
     """What is new first, then all that is known: for a mail or a chat."""
     page = notice.page
-    news = [] if notice.text == page.summary else [notice.text, ""]
+    new = notice.text.removesuffix(page.summary).removesuffix(": ")
+    news = [new, ""] if new else []
     where = f"site {page.site} · firewall {page.firewall}" + (f" · service {figures.printable(page.service)}" if page.service else "")
     runbook = policy.runbook(page.mode)
     footer = [f"since {figures.day(page.since_s)} {figures.clock(page.since_s)} UTC · {where}"]

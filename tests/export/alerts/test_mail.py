@@ -20,9 +20,10 @@ from netwatch.export.alerts.build import build_alert_sink
 from netwatch.export.alerts.settings import MailSettings
 from netwatch.export.sink import Sink
 from netwatch.model.event import Event
+from netwatch.model.incident import Severity
 from tests.export.alerts.receivers import certificate
 from tests.export.alerts.running import running, until, until_quiet
-from tests.export.alerts.story import applied, closed, context, opened, verified
+from tests.export.alerts.story import applied, closed, context, opened, updated, verified
 
 PASSWORD = "pass-w0rd-that-nobody-may-see"
 STORY: tuple[Event, ...] = (opened(), applied(), verified(), closed())
@@ -90,6 +91,17 @@ def test_all_mails_of_a_page_are_one_thread(tmp_path: Path) -> None:
     assert "SYNs that no final ACK ever follows" in text
     assert "Runbook: https://wiki.example.net/modes/syn-flood.md" in text
     assert "- 15:00:24 synproxy is in force" in mailbox.mails[1].get_content()
+    assert "Next: synproxy is in force; to take it back: netwatch undo" in mailbox.mails[2].get_content()
+    assert "Next:" not in mailbox.mails[3].get_content()
+
+
+def test_a_mail_says_what_is_new_first_and_nothing_twice(tmp_path: Path) -> None:
+    mailbox = Mailbox()
+    with serving(mailbox) as port:
+        asyncio.run(told(mail(port, tmp_path), opened(), updated(severity=Severity.CRITICAL)))
+    lines = mailbox.mails[1].get_content().splitlines()
+    assert lines[:2] == ["now critical", ""]
+    assert sum("37,669 spoofed sources" in line for line in lines) == 1
 
 
 def test_a_server_that_wants_the_mail_later_gets_it_later(tmp_path: Path) -> None:
