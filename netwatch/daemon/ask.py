@@ -12,7 +12,7 @@ import msgspec
 from netwatch.daemon.control import REPLY_WITHIN_S, Reply, Request, reachable
 from netwatch.errors import ControlError, NotRunningError
 
-PATIENCE_S = REPLY_WITHIN_S + 5.0
+PATIENCE_S = REPLY_WITHIN_S + 2.0
 LONGEST_REPLY = 4 << 20
 
 
@@ -31,7 +31,8 @@ def ask(path: Path, request: Request, *, timeout_s: float = PATIENCE_S) -> Reply
                 asking.sendall(msgspec.json.encode(request) + b"\n")
             line = _line(asking)
     except TimeoutError as error:
-        raise ControlError(f"{path}: netwatch runs and did not answer within {timeout_s:g} s; see its log") from error
+        advice = "see its log, or stop it and `netwatch undo --all`"
+        raise ControlError(f"{path}: netwatch runs and did not answer within {timeout_s:g} s: {advice}") from error
     except PermissionError as error:
         raise ControlError(f"{path}: this user may not speak to netwatch: be root (sudo) or the user that it runs as") from error
     except OSError as error:

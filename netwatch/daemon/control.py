@@ -28,7 +28,7 @@ from netwatch.errors import ControlError, NetwatchError
 LONGEST_LINE = 4096
 MOST_CLIENTS = 8
 REQUEST_WITHIN_S = 5.0
-REPLY_WITHIN_S = 30.0
+REPLY_WITHIN_S = 10.0
 LONGEST_PERSON = 64
 CREDENTIALS = struct.Struct("=iII")  # struct ucred: process, user, group
 
