@@ -21,6 +21,10 @@ from netwatch.track.session_table import SessionTable
 AGREES_SHARE, AGREES_ENTRIES = 0.25, 50
 """The model may differ by so much and still be believed: collectors of both come by at different times."""
 
+LOST_SHARE = 0.2
+"""Of the entries that both agreed on: fewer at once, with the model still holding them, and the firewall has lost its state. What expires
+or is evicted leaves the model too."""
+
 STALE_S = 3.5
 """A poll older than this says nothing about now."""
 
@@ -37,6 +41,8 @@ class LiveTable:
         self._sampled_one_in = sampled_one_in
         self._observed = ObservedTable()
         self._lock = threading.Lock()
+        self._held = 0  # entries at the last window's end
+        self._went = 0  # entries that were lost at once, since the start
         self.newest: FirewallState | None = None
         self.agrees = True  # the model is believed
 
@@ -59,9 +65,13 @@ class LiveTable:
             if state is None or end_ns / SECOND_NS - state.at_s > STALE_S:
                 return modelled
             observed, groups, census = self._observed.counts, self._observed.group_counts, self._observed.census
-        self.agrees = abs(modelled.counts.all.entries - state.entries) <= AGREES_SHARE * state.entries + AGREES_ENTRIES
+        held = modelled.counts.all.entries
+        if self.agrees and state.entries < LOST_SHARE * min(held, self._held):
+            self._went += self._held - state.entries
+        self._held = state.entries
+        self.agrees = abs(held - state.entries) <= AGREES_SHARE * state.entries + AGREES_ENTRIES
         profile = msgspec.structs.replace(self._profile, limit=state.limit or self._profile.limit)
-        counts = msgspec.structs.replace(observed, created=modelled.counts.created, expired=modelled.counts.expired)
+        counts = msgspec.structs.replace(observed, created=modelled.counts.created, expired=modelled.counts.expired, lost=self._went)
         if self.agrees or census is None:
             kinds = scaled(modelled.counts.all, state.entries)
             return msgspec.structs.replace(modelled, counts=msgspec.structs.replace(counts, all=kinds), profile=profile)

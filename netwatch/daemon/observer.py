@@ -22,9 +22,6 @@ SUSPICIOUS_EVERY_S = 5.0
 LEAST_REST = 20.0
 """Times as long as the last survey took."""
 
-LOST_SHARE, LOST_ENTRIES = 0.2, 100
-"""A table that had at least so many entries and has less than a fifth of them a poll later lost its state: no time-out does that."""
-
 
 class Observer:
     """Polls and surveys of one firewall's table."""
@@ -37,19 +34,15 @@ class Observer:
         poll_s: float,
         survey_s: float,
         tell: Callable[[ErrorTold], None],
-        state_lost: Callable[[], None],
     ) -> None:
-        """``state_lost`` is called from a thread when the table lost its entries at once."""
+        """``tell`` is called from the threads and must not wait."""
         self.alarmed = False  # an incident is open
         self._engine = engine
         self._namespace = namespace
         self._survey_s = survey_s
-        self._state_lost = state_lost
         self._survey_took_s = 0.0
         self._poll: FirewallPoll | None = None
         self._entries = 0
-        self.evicted = 0
-        """Entries that netwatch itself deleted since the last poll: what goes by our own hand is no loss."""
         self.poller = Worker("state", self._polled, lambda: poll_s, tell)
         self.surveyor = Worker("survey", self._surveyed, self._survey_every_s, tell)
 
@@ -70,10 +63,7 @@ class Observer:
             self._poll.close()
             self._poll = None  # the namespace may be another one by the next time
             raise
-        ours, self.evicted = self.evicted, 0
         self._engine.table.polled(state)
-        if state.entries + ours < LOST_SHARE * self._entries and self._entries >= LOST_ENTRIES:
-            self._state_lost()
         if suspicious(state.entries, state.limit) and not suspicious(self._entries, state.limit):
             self.surveyor.hurry()
         self._entries = state.entries

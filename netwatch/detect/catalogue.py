@@ -7,6 +7,7 @@ from netwatch.detect.ack_flood import AckFlood, AckFloodSettings
 from netwatch.detect.asymmetric_routing import AsymmetricRouting, AsymmetricRoutingSettings
 from netwatch.detect.detector import Detector, DetectorSettings
 from netwatch.detect.established_creep import EstablishedCreep, EstablishedCreepSettings
+from netwatch.detect.failover_without_sync import FailoverWithoutSync, FailoverWithoutSyncSettings
 from netwatch.detect.fragment_exhaustion import FragmentExhaustion, FragmentExhaustionSettings
 from netwatch.detect.idle_timeout_blackhole import IdleTimeoutBlackhole, IdleTimeoutBlackholeSettings
 from netwatch.detect.retry_storm import RetryStorm, RetryStormSettings
@@ -37,6 +38,7 @@ CATALOGUE: dict[Mode, Entry] = {
     Mode.IDLE_TIMEOUT_BLACKHOLE: Entry(IdleTimeoutBlackholeSettings, IdleTimeoutBlackhole),
     Mode.FRAGMENT_EXHAUSTION: Entry(FragmentExhaustionSettings, FragmentExhaustion),
     Mode.RETRY_STORM: Entry(RetryStormSettings, RetryStorm),
+    Mode.FAILOVER_WITHOUT_SYNC: Entry(FailoverWithoutSyncSettings, FailoverWithoutSync),
     Mode.SERVICE_SILENT: Entry(ServiceSilentSettings, ServiceSilent),
 }
 """In the order in which findings of one window are told."""

@@ -34,6 +34,10 @@ MEANINGS: dict[Mode, str] = {
         "when it is used up, honest datagrams cannot be put together either."
     ),
     Mode.RETRY_STORM: "After an outage everyone who failed comes back at once, often in step, and the rush can cause the next outage.",
+    Mode.FAILOVER_WITHOUT_SYNC: (
+        "The firewall lost its state table at once (a failover without synchronisation, a flush, a restart): "
+        "sessions that were open belong to nothing, and a strict firewall drops their packets until both ends give up."
+    ),
     Mode.SERVICE_SILENT: (
         "A service that used to complete handshakes completes none although clients ask: "
         "the way to it, the firewall or the service itself is broken."

@@ -7,6 +7,8 @@ modes are in causal order: where two could explain each other, the earlier one i
 from netwatch.model.incident import Mode
 
 FOLLOWS_FROM: dict[Mode, tuple[Mode, ...]] = {
+    # Its sessions are not heard any more, by anybody.
+    Mode.FAILOVER_WITHOUT_SYNC: (Mode.ASYMMETRIC_ROUTING, Mode.IDLE_TIMEOUT_BLACKHOLE, Mode.RST_FLOOD, Mode.ACK_FLOOD, Mode.SERVICE_SILENT),
     # Packets of sessions that are seen one way only look like strays, like SYNs that nobody answers, and like sessions forgotten.
     Mode.ASYMMETRIC_ROUTING: (
         Mode.SYN_FLOOD,

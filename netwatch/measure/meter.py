@@ -83,7 +83,7 @@ class WindowMeter:
         self._firewall_alarmed = False
         self._holding = np.zeros(rows, np.bool_)  # rows that held entries when the last window closed
         self._expired = 0
-        self._early_dropped = self._dropped_full = 0
+        self._early_dropped = self._dropped_full = self._lost = 0
         self._reassembly = ReassemblyTotals()
 
     def fork(self) -> "WindowMeter":
@@ -154,7 +154,7 @@ class WindowMeter:
         self._learn(rows, totals, duration_s, alarmed)
         self._counts[touched] = 0
         self._expired, self._reassembly = table.expired, reassembly
-        self._early_dropped, self._dropped_full = table.early_dropped, table.dropped_full
+        self._early_dropped, self._dropped_full, self._lost = table.early_dropped, table.dropped_full, table.lost
         return window
 
     def _shown_rows(self, touched: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -214,6 +214,7 @@ class WindowMeter:
             expired=table.expired - self._expired,
             early_dropped=table.early_dropped - self._early_dropped,
             dropped_full=table.dropped_full - self._dropped_full,
+            entries_lost=table.lost - self._lost,
             assured=table.all.assured,
             unreplied=table.all.unreplied,
             by_state=table.all.by_state,

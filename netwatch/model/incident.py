@@ -19,6 +19,7 @@ class Mode(StrEnum):
     IDLE_TIMEOUT_BLACKHOLE = "idle-timeout-blackhole"
     FRAGMENT_EXHAUSTION = "fragment-exhaustion"
     RETRY_STORM = "retry-storm"
+    FAILOVER_WITHOUT_SYNC = "failover-without-sync"
     SERVICE_SILENT = "service-silent"
 
 

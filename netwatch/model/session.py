@@ -111,6 +111,7 @@ class TableCounts(msgspec.Struct, frozen=True):
     peak_entries: int
     peak_at_s: float | None
     full_at_s: float | None
+    lost: int = 0  # entries that went at once, neither in time nor by our hand; only a live firewall can lose them
 
 
 class PrefixEntries(msgspec.Struct, frozen=True):

@@ -115,6 +115,7 @@ class FirewallWindow(msgspec.Struct, frozen=True, kw_only=True):
     expired: int = 0
     dropped_full: int = 0
     early_dropped: int = 0
+    entries_lost: int = 0  # at once: a failover, a flush, a restart
     assured: int = 0
     unreplied: int = 0
     by_state: tuple[int, ...] = ()  # SessionState
