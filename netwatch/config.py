@@ -279,7 +279,7 @@ max_life_s = 900                 # then a mitigation ends whatever goes on
 # on_flush = "re-arm"            # or "stand-down": when somebody else removes netwatch's table
 
 # [ladder]                       # instead of the shipped ones: `netwatch rules explain syn-flood`
-# syn-flood = ["synproxy+evict-half-open", "prefix-drop"]
+# syn-flood = ["synproxy+clear-half-open", "prefix-drop"]
 
 # [[sink]]
 # type = "influxdb"              # InfluxDB 2.x and what speaks its write API

@@ -19,7 +19,7 @@ from netwatch.daemon.status import Status
 from netwatch.daemon.supervision import kept_running
 from netwatch.daemon.watch import Watch
 from netwatch.errors import NetwatchError
-from netwatch.export.sink import Sink, SinkContext
+from netwatch.export.sink import Sink
 from netwatch.export.sinks import build_sinks
 from netwatch.model.change import PlanState
 from netwatch.model.event import ErrorTold, Event, SelfReported
@@ -72,8 +72,8 @@ class Daemon:
             await self._start_sinks(config)
             control = ControlServer(control_path(state_dir, firewall), self._asked)
             try:
-                self._watch = Watch(config, journal, self._publish)
-                await self._watch.start()
+                if not await self._started(Watch(config, journal, self._publish), stop):
+                    return
                 speaking = asyncio.create_task(kept_running("control", control.run, self._publish))
                 loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload(journal)))
                 self._console.say(self._greeting(), NOTICE)
@@ -90,14 +90,26 @@ class Daemon:
                 await self._end_sinks()
         self._console.say("stopped; nothing of it is left on the firewall", NOTICE)
 
+    async def _started(self, watch: Watch, stop: asyncio.Event) -> bool:
+        """Start to watch, unless netwatch is to stop before it has: kernels may have to be compiled, for a minute."""
+        self._watch = watch
+        starting, stopped = asyncio.create_task(watch.start()), asyncio.create_task(stop.wait())
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if starting.done():
+            starting.result()
+            return True
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return False
+
     def _publish(self, event: Event) -> None:
         for sink in self._sinks:
             sink.offer(event)
         self._console.offer(event)
 
     async def _start_sinks(self, config: Config) -> None:
-        context = SinkContext(site=config.site, firewall=config.firewall.name, state_dir=Path(config.state_dir))
-        self._sinks = build_sinks(config.sink, context)
+        self._sinks = build_sinks(config.sink, config.sink_context)
         if self._log is not None:
             self._sinks.append(self._log)
         self._sink_tasks = [asyncio.create_task(kept_running(f"sink {sink.name}", sink.run, self._publish)) for sink in self._sinks]
@@ -149,10 +161,8 @@ class Daemon:
     async def _change_over(self, wanted: Config, journal: Journal) -> None:
         before, self._config = self._config, wanted
         try:
-            if wanted.sink != before.sink:
-                fresh = build_sinks(
-                    wanted.sink, SinkContext(site=wanted.site, firewall=wanted.firewall.name, state_dir=Path(wanted.state_dir))
-                )
+            if (wanted.sink, wanted.alerts) != (before.sink, before.alerts):
+                fresh = build_sinks(wanted.sink, wanted.sink_context)
                 del fresh  # they can be made
                 await self._end_sinks()
                 await self._start_sinks(wanted)
@@ -210,7 +220,7 @@ class Daemon:
 
 
 def _without_sinks(config: Config) -> Sequence[object]:
-    return [getattr(config, name) for name in config.__struct_fields__ if name != "sink"]
+    return [getattr(config, name) for name in config.__struct_fields__ if name not in ("sink", "alerts")]
 
 
 def _resident_bytes() -> int:

@@ -11,14 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from netwatch.daemon.engine import Engine, Judged
-from netwatch.daemon.observer import Observer
 from netwatch.enforce.driver import Driver
 from netwatch.enforce.ruleset import TableState
-from netwatch.errors import NetwatchError
+from netwatch.enforce.selection import HALF_OPEN, Hashes, states_of
+from netwatch.errors import EnforceError, NetwatchError
 from netwatch.mitigate import events, orders
 from netwatch.mitigate.health import Probe, sample_of
 from netwatch.mitigate.ladder import Rung, combined
@@ -32,7 +30,7 @@ from netwatch.model.incident import Incident, Mode
 from netwatch.model.plan import Admission
 from netwatch.pipeline import Pipeline
 from netwatch.store.journal import Journal
-from netwatch.track.lively import lively_hashes
+from netwatch.track.lively import lively_hashes, silent_hashes
 
 STOPS_WITHIN_S = 2.0
 ENGINE_ANSWERS_WITHIN_S = 1.0
@@ -53,7 +51,6 @@ class Mitigator:
         open_driver: Callable[[], Driver],
         journal: Journal,
         engine: Engine,
-        observer: Observer,
         publish: Callable[[Event], None],
         on_flush: Literal["re-arm", "stand-down"] = "re-arm",
     ) -> None:
@@ -67,7 +64,6 @@ class Mitigator:
         self._driver: Driver | None = None
         self._journal = journal
         self._engine = engine
-        self._observer = observer
         self._publish = publish
         self._on_flush = on_flush
         self._admissions: dict[str, Admission] = {}  # by plan, as they were rehearsed
@@ -137,10 +133,11 @@ class Mitigator:
         deadline_s = time.monotonic() + STOPS_WITHIN_S
         while self._tasks and time.monotonic() < deadline_s:
             await asyncio.wait(self._tasks, timeout=deadline_s - time.monotonic())
-        if self._driver is not None:
+        driver, self._driver = self._driver, None  # a start that failed has stopped it already
+        if driver is not None:
             try:
                 async with asyncio.timeout(max(0.1, deadline_s - time.monotonic())):
-                    await self._driven(self._driver.release if release and self._acts else self._driver.close)
+                    await self._driven(driver.release if release and self._acts else driver.close)
             except (NetwatchError, TimeoutError) as error:
                 self._error("driver", f"what is in force could not be released, the kernel disarms it by itself: {error}")
         for pool in (self._at_driver, self._at_journal, self._at_rehearsal):
@@ -151,6 +148,8 @@ class Mitigator:
     def judged(self, judged: Judged) -> None:
         """A window was closed."""
         self._handle(events.Measured(sample_of(judged.window)))
+        if judged.window.firewall.entries_lost:
+            self._handle(events.StateLost(time.time()))
         for incident in judged.changed:
             self._spawn(self._keep_incident(incident))
             self._handle(events.IncidentTold(judged.window.end_s, incident, judged.services))
@@ -166,11 +165,6 @@ class Mitigator:
         if self._driver is not None and self._acts and not self._looking:
             self._looking = True
             self._spawn(self._look_at_table())
-
-    def state_lost(self) -> None:
-        """The firewall lost its state table."""
-        self._error("state", "the state table lost its entries at once: a failover, a flush or a restart")
-        self._handle(events.StateLost(time.time()))
 
     def approve(self, plan_id: str, by: str) -> orders.Answer:
         return self._ask(events.Approved(time.time(), plan_id, by))
@@ -256,12 +250,12 @@ class Mitigator:
             self._handle(events.ChangeFailed(time.time(), change.id, "mitigate.mode is observe"))
             return
         try:
-            protected = await self._lively() if change.evict is not None else None
-            receipt = await self._driven(lambda: driver.apply(change, now_s=time.time(), protected=protected))
+            protected, silent = await self._sessions(change)
+            receipt = await self._driven(lambda: driver.apply(change, now_s=time.time(), protected=protected, silent=silent))
         except NetwatchError as error:
             self._handle(events.ChangeFailed(time.time(), change.id, str(error)))
         else:
-            self._observer.evicted += receipt.evicted
+            self._evicted(change, receipt.evicted)
             self._handle(events.ChangeApplied(receipt.applied_at_s, receipt))
 
     async def _renew(self, change: Change) -> None:
@@ -278,21 +272,36 @@ class Mitigator:
         assert self._driver is not None
         driver = self._driver
         try:
-            protected = await self._lively()
-            self._observer.evicted += await self._driven(lambda: driver.repeat(change, protected=protected))
+            protected, silent = await self._sessions(change)
+            self._evicted(change, await self._driven(lambda: driver.repeat(change, protected=protected, silent=silent)))
         except NetwatchError as error:
             self._handle(events.ChangeFailed(time.time(), change.id, str(error)))
         finally:
             self._evicting.discard(change.id)
 
-    async def _lively(self) -> NDArray[np.uint64] | None:
-        """Sessions that no eviction may take, as the packets show them; None if the engine does not answer."""
+    def _evicted(self, change: Change, entries: int) -> None:
+        """The model does what was done to the table."""
+        if entries and (eviction := change.evict) is not None:
+            self._engine.call(lambda pipeline: pipeline.line.sessions.delete(eviction))
+
+    async def _sessions(self, change: Change) -> tuple[Hashes | None, Hashes | None]:
+        """What the packets say of sessions, for an eviction: those that live, and those that are silent.
+
+        Of half-open ones no client has sent payload, and without a list the kernel deletes them in one message.
+
+        Raises:
+            EnforceError: the engine does not answer.
+        """
+        if change.evict is None or states_of(change.evict) <= HALF_OPEN:
+            return None, None
         now_ns, seed = time.time_ns(), self._engine.seed
-        asked = self._engine.call(lambda pipeline: lively_hashes(pipeline.line.sessions, now_ns, seed))
+        asked = self._engine.call(
+            lambda pipeline: (lively_hashes(pipeline.line.sessions, now_ns, seed), silent_hashes(pipeline.line.sessions, seed))
+        )
         try:
             return await asyncio.wait_for(asyncio.wrap_future(asked), ENGINE_ANSWERS_WITHIN_S)
         except TimeoutError:
-            return None
+            raise EnforceError("the engine did not say in time which sessions live, so none is evicted") from None
 
     async def _look_at_table(self) -> None:
         """Has somebody else removed what netwatch put into force?"""
@@ -352,7 +361,8 @@ class Mitigator:
     def _admit(self) -> None:
         """The model of the table obeys what is in force."""
         in_force = [self._admissions[plan_id] for plan_id in self.ends_s if plan_id in self._admissions]
-        admission = combined("in force", in_force) or Admission()
+        # What is evicted the model is told as it happens: it must not be ahead of the firewall.
+        admission = msgspec.structs.replace(combined("in force", in_force) or Admission(), evict=None)
         self._engine.call(lambda pipeline: pipeline.admit(admission))
 
     def _error(self, part: str, text: str) -> None:

@@ -20,7 +20,7 @@ from netwatch.model.service import Service
 from netwatch.model.session import Timeouts
 from netwatch.pipeline import Pipeline
 from netwatch.track.clock import SECOND_NS
-from netwatch.track.lively import lively_hashes
+from netwatch.track.lively import lively_hashes, silent_hashes
 
 LINKTYPE_RAW = 101
 CLIENT, SERVER = bytes([192, 0, 2, 1]), bytes([192, 0, 2, 25])
@@ -49,6 +49,7 @@ def warm_up(settings: ReplaySettings) -> None:
     pipeline.admit(EVERYTHING)
     pipeline.tick(BEGIN_NS + 6 * SECOND_NS)
     lively_hashes(pipeline.line.sessions, BEGIN_NS, 1)
+    silent_hashes(pipeline.line.sessions, 1)
     EntryDecoder(hash_seed=1).decode(np.zeros(16, np.uint8))
     TableCount(possible_timeouts([Timeouts()]), classify=pipeline.directory.classify).add(np.zeros(1, ENTRY))
 

@@ -56,7 +56,6 @@ class Watch:
             poll_s=config.conntrack.poll_s,
             survey_s=config.conntrack.survey_s,
             tell=self._from_thread(publish),
-            state_lost=self._from_thread(self._state_lost),
         )
         self.mitigator = Mitigator(
             mitigation_settings(config),
@@ -64,7 +63,6 @@ class Watch:
             open_driver=self._open_driver,
             journal=journal,
             engine=self.engine,
-            observer=self.observer,
             publish=publish,
             on_flush=config.mitigate.on_flush,
         )
@@ -81,7 +79,7 @@ class Watch:
             CaptureError: an interface cannot be captured.
             EnforceError: the firewall cannot be changed as the mode wants.
         """
-        warm_up(self._settings)
+        await asyncio.to_thread(warm_up, self._settings)
         await self.mitigator.start()
         try:
             self.engine.start()
@@ -214,9 +212,6 @@ class Watch:
         counts[0] += 1
         counts[1] += result.ok
         self.mitigator.probed(result)
-
-    def _state_lost(self) -> None:
-        self.mitigator.state_lost()
 
     async def _ticking(self) -> None:
         while True:

@@ -16,7 +16,7 @@ class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """What all files of ``rules/detectors`` have in common."""
 
     summary: str = ""  # one line for people
-    ladder: tuple[str, ...] = ()  # playbooks against the mode, gentlest first; "synproxy+evict-half-open": together
+    ladder: tuple[str, ...] = ()  # playbooks against the mode, gentlest first; "synproxy+clear-half-open": together
 
 
 class Detector(Protocol):

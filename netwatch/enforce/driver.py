@@ -39,16 +39,17 @@ class Driver(Protocol):
             FirewallRefusedError: the firewall does, in its own words.
         """
 
-    def apply(self, change: Change, *, now_s: float, protected: Hashes | None = None) -> Receipt:
+    def apply(self, change: Change, *, now_s: float, protected: Hashes | None = None, silent: Hashes | None = None) -> Receipt:
         """Check it, make it in one transaction, look that it is there, and evict. If that fails nothing of it is left in force.
 
-        ``protected`` are hashes of tuples (``tuple_hash``) that live, which no eviction takes.
+        ``protected`` are hashes of tuples (``tuple_hash``) that live, which no eviction takes; ``silent`` of those whose client was seen
+        to say nothing, for an eviction of the silent where the kernel keeps no accounts.
         """
 
     def renew(self, change: Change, *, now_s: float, life_s: float) -> Receipt:
         """Give what the change armed another ``life_s`` from now, also what has ended meanwhile. Nothing is evicted again."""
 
-    def repeat(self, change: Change, *, protected: Hashes | None = None) -> int:
+    def repeat(self, change: Change, *, protected: Hashes | None = None, silent: Hashes | None = None) -> int:
         """Evict again, as a change does every ``repeat_s`` while it lives; return how many entries went."""
 
     def undo(self, change: Change) -> None:

@@ -50,7 +50,7 @@ class DryRun:
             raise TableLostError(f"table {FAMILY} {TABLE} is not loaded")
         return order
 
-    def apply(self, change: Change, *, now_s: float, protected: Hashes | None = None) -> Receipt:
+    def apply(self, change: Change, *, now_s: float, protected: Hashes | None = None, silent: Hashes | None = None) -> Receipt:
         order = self._order(change)
         self._arm(order, change.life_s, None)
         if order.eviction is not None:
@@ -61,7 +61,7 @@ class DryRun:
         self._arm(self._order(change), life_s, life_s)
         return Receipt(change_id=change.id, applied_at_s=now_s, expires_at_s=now_s + life_s)
 
-    def repeat(self, change: Change, *, protected: Hashes | None = None) -> int:
+    def repeat(self, change: Change, *, protected: Hashes | None = None, silent: Hashes | None = None) -> int:
         order = order_of(change, self._base, never_block=self._never_block)
         if order.eviction is not None:
             self._say(_eviction(order.eviction, self._never_block, 0 if protected is None else len(protected)))

@@ -56,10 +56,11 @@ class Evictor:
         self._never_block = tuple(never_block)
         self._filter_deletion = filter_deletion
 
-    def evict(self, eviction: Eviction, *, protected: Hashes | None = None) -> Evicted:
+    def evict(self, eviction: Eviction, *, protected: Hashes | None = None, silent: Hashes | None = None) -> Evicted:
         """Delete what the eviction names and what is dead.
 
-        ``protected`` are hashes of tuples that live, by ``tuple_hash`` with the decoder's seed.
+        ``protected`` are hashes of tuples that live, by ``tuple_hash`` with the decoder's seed, ``silent`` of those whose client was seen
+        to say nothing.
 
         Raises:
             ChangeForbiddenError: the eviction would take what may live.
@@ -68,7 +69,7 @@ class Evictor:
         selection = Selection(eviction, never_block=self._never_block)
         if protected is None and self._by_filter(eviction, selection):
             return self._in_one_message(eviction.services)
-        return self._by_looking(eviction, selection, None if protected is None else np.sort(protected))
+        return self._by_looking(eviction, selection, _sorted(protected), _sorted(silent))
 
     def _by_filter(self, eviction: Eviction, selection: Selection) -> bool:
         """The kernel's comparison says all that the eviction does."""
@@ -89,14 +90,14 @@ class Evictor:
         evicted.deleted = evicted.seen
         return evicted
 
-    def _by_looking(self, eviction: Eviction, selection: Selection, protected: Hashes | None) -> Evicted:
+    def _by_looking(self, eviction: Eviction, selection: Selection, protected: Hashes | None, silent: Hashes | None) -> Evicted:
         # The kernel's defaults too: an entry that saw no packet since a sysctl was changed still runs by what was before.
         possible = possible_timeouts([self._timeouts(), Timeouts(), *self._policies])
         evicted = Evicted(kept=selection.kept)
-        for wanted in _dumps(eviction.services, unassured=selection.states <= HALF_OPEN):
+        for wanted in _dumps(eviction.services, unassured=selection.states <= HALF_OPEN or eviction.only_unreplied):
             for block, rows in self._table.dump(self._decoder, wanted):
                 evicted.seen += len(rows)
-                outcome = self._table.delete(block, rows[selection.chosen(rows, possible, protected)])
+                outcome = self._table.delete(block, rows[selection.chosen(rows, possible, protected, silent)])
                 evicted.deleted += outcome.deleted
                 evicted.gone += outcome.gone
                 if outcome.failed:
@@ -122,6 +123,10 @@ def _filter(service: Service, *, unassured: bool, compare_ipv6: bool = True) -> 
         port=service.port,
         unassured=unassured,
     )
+
+
+def _sorted(hashes: Hashes | None) -> Hashes | None:
+    return None if hashes is None else np.sort(hashes)
 
 
 def _family(service: Service) -> int:

@@ -47,6 +47,7 @@ DEAD_STATES = frozenset(
 """States that carry nothing: entries of these may be taken without regard to their idle time."""
 
 HALF_OPEN = frozenset({SessionState.SYN_SENT, SessionState.SYN_RECV, SessionState.SYN_SENT2})
+SEEN_REPLY = np.uint32(EntryStatus.SEEN_REPLY)
 UNTOUCHABLE = np.uint32(EntryStatus.OFFLOAD | EntryStatus.HW_OFFLOAD | EntryStatus.FIXED_TIMEOUT)
 
 Prefix = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
@@ -62,7 +63,7 @@ class Kept(msgspec.Struct):
     protected: int = 0
     carried: int = 0  # by a flowtable, or pinned
     lively: int = 0
-    unaccounted: int = 0  # of an eviction of the silent: whether they are, nobody knows
+    unaccounted: int = 0  # of an eviction of the silent: whether they are, neither the kernel nor packets say
     speaking: int = 0  # of an eviction of the silent
 
 
@@ -93,23 +94,31 @@ class Selection:
         self._state_numbers[[int(state) for state in self.states]] = True
         self._min_idle_s = eviction.min_idle_s
         self._only_silent = eviction.only_silent
+        self._only_unreplied = eviction.only_unreplied
         self._prefixes = [_prefix(text) for text in eviction.prefixes]
         self._services = [(_prefix(one.address), _port_and_protocol(one)) for one in eviction.services]
         self._never_block = [_prefix(text) for text in never_block]
         self.kept = Kept()
 
-    def chosen(self, entries: Rows, possible_timeouts: NDArray[np.uint32], protected: Hashes | None = None) -> NDArray[np.bool_]:
-        """Which entries (``ENTRY``) to delete. ``protected`` holds the sorted hashes of tuples that live."""
+    def chosen(
+        self, entries: Rows, possible_timeouts: NDArray[np.uint32], protected: Hashes | None = None, silent: Hashes | None = None
+    ) -> NDArray[np.bool_]:
+        """Which entries (``ENTRY``) to delete.
+
+        ``protected`` holds the sorted hashes of tuples that live, ``silent`` of those whose client was seen to say nothing.
+        """
         wanted: NDArray[np.bool_] = self._state_numbers[entries["state"]]
         idle_s = idle_at_least_s(entries, possible_timeouts)
         wanted &= idle_s >= self._min_idle_s
+        if self._only_unreplied:
+            wanted &= entries["status"] & SEEN_REPLY == 0
         if self._services:
             wanted &= np.logical_or.reduce([self._of_service(entries, *service) for service in self._services])
         if self._prefixes:
             wanted &= _within(entries, "src", self._prefixes)
         named = np.flatnonzero(wanted)
         if len(named):
-            wanted[named] = self._dead(entries[named], idle_s[named], protected)
+            wanted[named] = self._dead(entries[named], idle_s[named], protected, silent)
         return wanted
 
     def _of_service(self, entries: Rows, prefix: Prefix, port_and_protocol: tuple[int, int]) -> NDArray[np.bool_]:
@@ -118,7 +127,7 @@ class Selection:
         of_service &= (entries["dport"] == port) & (entries["protocol"] == protocol)
         return of_service
 
-    def _dead(self, named: Rows, idle_s: NDArray[np.int64], protected: Hashes | None) -> NDArray[np.bool_]:
+    def _dead(self, named: Rows, idle_s: NDArray[np.int64], protected: Hashes | None, silent: Hashes | None) -> NDArray[np.bool_]:
         dead = np.ones(len(named), np.bool_)
         handshake = np.where(named["family"] == 2, HANDSHAKE_BYTES[2], HANDSHAKE_BYTES[10])
         accounted = named["accounted"] > 0
@@ -130,7 +139,7 @@ class Selection:
             "lively": spoke & (idle_s < LIVELY_S),
         }
         if self._only_silent:
-            reasons |= {"unaccounted": ~accounted, "speaking": ~_sent_only_headers(named)}
+            reasons |= {"unaccounted": ~accounted & ~_known(named["hash"], silent), "speaking": accounted & ~_sent_only_headers(named)}
         for reason, applies in reasons.items():
             setattr(self.kept, reason, getattr(self.kept, reason) + int(np.count_nonzero(dead & applies)))
             dead &= ~applies

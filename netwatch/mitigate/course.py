@@ -110,10 +110,15 @@ class Course:
         return self.applied_s + self._settings.max_life_s
 
     @property
+    def settle_s(self) -> float:
+        """Until then an eviction cannot keep up with what comes new: entries must become idle first."""
+        evict = self.plan.change.evict
+        return min(evict.min_idle_s + 1.0, EVICTION_WAIT_S) if evict is not None and evict.min_idle_s else 0.0
+
+    @property
     def trial_s(self) -> float:
         """How long it may take to help."""
-        evict = self.plan.change.evict
-        return self._settings.verify_s + (min(evict.min_idle_s, EVICTION_WAIT_S) if evict is not None else 0.0)
+        return self._settings.verify_s + self.settle_s
 
     # --- before it is made ---
 

@@ -49,6 +49,8 @@ class Evict(Effect, frozen=True, tag="evict"):
 
     states: tuple[str, ...]  # names of SessionState
     min_idle_s: float = 0.0
+    only_silent: bool = False  # only where the client never sent payload
+    only_unreplied: bool = False  # only where nothing ever came back
     repeat_s: Positive = 1.0
 
 

@@ -11,8 +11,9 @@ from enum import StrEnum
 import msgspec
 import netaddr
 
+from netwatch.mitigate.effect import Evict, ShortTimeouts
 from netwatch.mitigate.ladder import Draft
-from netwatch.mitigate.playbook import Caution
+from netwatch.mitigate.playbook import Caution, Playbook
 from netwatch.mitigate.settings import MitigationSettings, OperatingMode
 from netwatch.mitigate.target import overlap
 from netwatch.model.change import Rehearsal
@@ -23,6 +24,9 @@ FORECAST = "time_to_full_s"
 """The evidence that a table will be full: a warning that says so may be acted on before there is harm."""
 
 KINDS_NEEDED = 2
+OF_ONE_PACKET = frozenset({"SYN_SENT", "SYN_RECV", "UDP_UNREPLIED"})
+"""States that a single packet of anybody's makes."""
+
 HITS_OF_CHANCE = 1
 """A healthy session that ends by itself may look as if a rehearsed plan had hit it."""
 
@@ -37,6 +41,7 @@ class Guard(StrEnum):
     HEALTHY = "healthy-sessions"
     BASELINE = "baseline-traffic"
     REHEARSAL = "rehearsal"
+    KEEPS_UP = "keeps-up"
     FAILOVER = "failover"
     OUT_OF_WINDOW = "out-of-window"
     ONE_WAY_PATHS = "one-way-paths"
@@ -70,6 +75,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     lost_state_at_s: float | None = None  # when the firewall last failed over or was flushed
     out_of_window: bool = False  # live sessions are being called invalid
     one_way_paths: bool = False
+    new_per_s: float = 0.0  # sessions that packets ask for now
+    limit: int = 0  # entries that the table holds
 
 
 Check = Callable[[Request], Refusal | None]
@@ -125,6 +132,23 @@ def rehearsal(request: Request) -> Refusal | None:
     if request.rehearsal is not None or request.draft.admission is None or not request.draft.tells_sources_apart:
         return None
     return Refusal(Guard.REHEARSAL, "it could not be rehearsed in time, and it tells senders apart", for_good=True)
+
+
+def keeps_up(request: Request) -> Refusal | None:
+    """Little's law: what one packet makes, and an eviction takes only when it has been idle for so long, fills any table at some rate."""
+    draft = request.draft
+    if draft.evict is None or not frozenset(draft.evict.states) <= OF_ONE_PACKET or not all(_only_ages(part) for part in draft.parts):
+        return None
+    age_s = draft.evict.min_idle_s + draft.evict.repeat_s + 1.0  # idle times are whole seconds
+    if request.new_per_s * age_s <= request.limit:
+        return None
+    text = f"{request.new_per_s:,.0f} new sessions/s for {age_s:.0f} s are more than the {request.limit:,} that fit"
+    return Refusal(Guard.KEEPS_UP, text, for_good=True)
+
+
+def _only_ages(part: Playbook) -> bool:
+    """It ends entries sooner, and keeps none from being made."""
+    return isinstance(part.effect, Evict | ShortTimeouts)
 
 
 def failover(request: Request) -> Refusal | None:
@@ -201,6 +225,7 @@ GUARDS: tuple[Check, ...] = (
     healthy_sessions,
     baseline_traffic,
     rehearsal,
+    keeps_up,
     failover,
     out_of_window,
     one_way_paths,

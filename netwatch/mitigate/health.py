@@ -173,6 +173,12 @@ def refuses(sample: Sample) -> bool:
     return sample.dropped_full >= MIN_REFUSED and sample.dropped_full >= REFUSED_SHARE * asked
 
 
+def asked_per_s(samples: Sequence[Sample]) -> float:
+    """Sessions that packets asked for in the newest window, made or not."""
+    newest = samples[-1:]
+    return sum((sample.new_sessions + sample.dropped_full) / max(sample.duration_s, 1e-9) for sample in newest)
+
+
 def growth_per_s(samples: Sequence[Sample]) -> float:
     """Entries gained a second over the samples."""
     if len(samples) < 2:

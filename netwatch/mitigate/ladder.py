@@ -1,6 +1,6 @@
 """The ladder of a failure mode: its rungs, gentlest first, and what a rung would change for an incident.
 
-A rung is one playbook, or several that are one cure together, joined by ``+`` in the detector's file: ``synproxy+evict-half-open``.
+A rung is one playbook, or several that are one cure together, joined by ``+`` in the detector's file: ``synproxy+clear-half-open``.
 Synproxy alone leaves the half-open entries of before in the table for a minute, their eviction alone cannot keep up with the flood; both
 together gave 100 % success from the same second on (measured, kernel 6.18, 75,000 SYN/s into 20,000 entries). The first playbook leads: a
 rung fits where its leader does, and the others join it where they fit.

@@ -20,12 +20,12 @@ from netwatch.mitigate.campaign import Campaign, Ladders
 from netwatch.mitigate.course import IN_FLIGHT, IN_FORCE, TAKEN_BACK, Course, Stage, Why
 from netwatch.mitigate.events import Event
 from netwatch.mitigate.guards import Request, first_refusal
-from netwatch.mitigate.health import Probe, Sample, complaints, misjudges_windows
+from netwatch.mitigate.health import Probe, Sample, asked_per_s, complaints, misjudges_windows
 from netwatch.mitigate.ladder import Rung
 from netwatch.mitigate.orders import Answer, Order, Tell
 from netwatch.mitigate.playbook import Caution
 from netwatch.mitigate.settings import MitigationSettings, OperatingMode
-from netwatch.mitigate.verdict import Outcome, baseline, judge, remaining
+from netwatch.mitigate.verdict import Outcome, baseline, judge, remaining, with_canaries
 from netwatch.model.change import EventType, MitigationEvent, Plan
 from netwatch.model.incident import Incident, Mode, Severity
 
@@ -192,6 +192,8 @@ class Life:
             changes_at_s=tuple(self._changes_s),
             lost_state_at_s=self._lost_state_s,
             out_of_window=misjudges_windows(self._newest()),
+            new_per_s=asked_per_s(self._newest()),
+            limit=self._samples[-1].limit if self._samples else 0,
             one_way_paths=any(one.open and one.mode is Mode.ASYMMETRIC_ROUTING for one in self._campaigns.values()),
         )
 
@@ -199,21 +201,23 @@ class Life:
         """Its intent is on disk: look once more at how things are, then make the change."""
         probes = [probe for probe in self._probes if probe.at_s >= self._now_s - PROBES_S]
         self._changes_s.append(self._now_s)
-        course.apply(self._now_s, baseline(self._now_s, self._newest(), probes, course.plan.service))
+        course.apply(self._now_s, baseline(self._now_s, self._newest(), probes, course.plan.service, settle_s=course.settle_s))
 
     def _judge(self) -> None:
         """New figures: did what is on trial help, and does what is in force still?"""
         for campaign in self._campaigns.values():
             course = campaign.course
             if course is not None and course.stage is Stage.TRIAL:
-                self._give_verdict(course)
+                self._give_verdict(campaign, course)
             elif course is not None and course.stage is Stage.HOLDING and campaign.open:
                 self._watch(course)
 
-    def _give_verdict(self, course: Course) -> None:
+    def _give_verdict(self, campaign: Campaign, course: Course) -> None:
         over = self._now_s - course.applied_s >= course.trial_s
         samples, probes = self._since(course)
-        verdict = judge(course.before, samples, probes, course.plan.service, trial_is_over=over)
+        onset_s = campaign.incident.onset_s if campaign.incident is not None else course.before.at_s
+        before = with_canaries(course.before, self._fresh_probes(), onset_s)
+        verdict = judge(before, samples, probes, course.plan.service, trial_is_over=over)
         match verdict.outcome:
             case Outcome.WORSE:
                 course.undo(self._now_s, Why.INDUCED, f"it made things worse: {verdict.text}")
@@ -242,7 +246,7 @@ class Life:
             if (course := campaign.course) is not None:
                 course.tick(self._now_s, wanted=not self._stopping and campaign.wanted(self._now_s))
                 if course.stage is Stage.TRIAL and self._now_s - course.applied_s >= course.trial_s:
-                    self._give_verdict(course)
+                    self._give_verdict(campaign, course)
 
     def _incident(self, event: events.IncidentTold) -> None:
         incident = event.incident

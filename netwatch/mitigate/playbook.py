@@ -101,12 +101,20 @@ def admission(playbook: Playbook, incident: Incident, *, services: Sequence[Serv
             return msgspec.structs.replace(plain, drop_prefixes=target.prefixes)
         case ConnectionLimit(entries=entries):
             return msgspec.structs.replace(plain, connection_limit=entries, connection_limit_services=target.services)
-        case Evict(states=states, min_idle_s=min_idle_s, repeat_s=repeat_s):
+        case Evict() as effect:
             prefixes = target.prefixes if Need.PREFIX in playbook.needs else ()
-            evicted = target.services if Need.SERVICE in playbook.needs or Need.TCP in playbook.needs else ()
+            evicted = target.services if {Need.SERVICE, Need.TCP, Need.UDP} & set(playbook.needs) else ()
             return msgspec.structs.replace(
                 plain,
-                evict=Eviction(states=states, min_idle_s=min_idle_s, prefixes=prefixes, services=evicted, repeat_s=repeat_s),
+                evict=Eviction(
+                    states=effect.states,
+                    min_idle_s=effect.min_idle_s,
+                    only_silent=effect.only_silent,
+                    only_unreplied=effect.only_unreplied,
+                    prefixes=prefixes,
+                    services=evicted,
+                    repeat_s=effect.repeat_s,
+                ),
             )
         case Unmodelled():
             return None

@@ -68,9 +68,10 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     spread_per_s: Mapping[str, float] = {}
     canary_share: Mapping[str, float] = {}  # connections that came about, by service
     growth_per_s: float = 0.0
+    settle_s: float = 0.0  # the change may need so long until it can show in the table
 
 
-def baseline(at_s: float, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None) -> Baseline:
+def baseline(at_s: float, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None, *, settle_s: float = 0.0) -> Baseline:
     """How things are now, before a change; samples and probes are those of just now, the newest last."""
     recent = samples[-BEFORE_WINDOWS:]
     grown_per_s = growth_per_s(recent)
@@ -93,7 +94,18 @@ def baseline(at_s: float, samples: Sequence[Sample], probes: Sequence[Probe], co
         spread_per_s=spread_per_s,
         canary_share=_shares(probes),
         growth_per_s=grown_per_s,
+        settle_s=settle_s,
     )
+
+
+def with_canaries(before: Baseline, probes: Iterable[Probe], onset_s: float) -> Baseline:
+    """The same with the canaries that have ended by now: one that was begun before the change and waits in vain says so only after it.
+
+    Where somebody was hurt already, what came about before the incident began says nothing about what came about before the change.
+    """
+    hurt = bool(before.complaints - {Complaint.FILLING})
+    begun = [probe for probe in probes if probe.at_s < before.at_s and (probe.at_s >= onset_s or not hurt)]
+    return msgspec.structs.replace(before, canary_share=_shares(begun))
 
 
 def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None, *, trial_is_over: bool) -> Verdict:
@@ -120,7 +132,9 @@ def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], 
 def remaining(before: Baseline, samples: Sequence[Sample], probes: Iterable[Probe], concerned: str | None) -> frozenset[Complaint]:
     """Who complains in spite of the change. A table that fills counts if it did before: after an eviction every table fills again."""
     found = complaints(samples, probes, concerned) - {Complaint.FILLING}
-    grown_per_s = growth_per_s(samples)
+    settled = [sample for sample in samples if sample.start_s >= before.at_s + before.settle_s]
+    looked_at = settled if len(settled) > FEWEST_WINDOWS else samples
+    grown_per_s = growth_per_s(looked_at)
     fills_still = Complaint.FILLING in before.complaints and grown_per_s > GROWTH_LEFT * before.growth_per_s
     return found | {Complaint.FILLING} if fills_still and _soon_full(samples, grown_per_s) else found
 

@@ -29,6 +29,7 @@ class Eviction(msgspec.Struct, frozen=True, kw_only=True):
     states: tuple[str, ...] = ()  # names of SessionState; empty: any
     min_idle_s: float = 0.0
     only_silent: bool = False  # only where the client never sent payload
+    only_unreplied: bool = False  # only where nothing ever came back
     prefixes: tuple[str, ...] = ()  # only these sources; empty: any
     services: tuple[Service, ...] = ()
     repeat_s: float = 1.0

@@ -251,6 +251,11 @@ class SessionTable:
         if eviction is None:
             self._evict_at_ns = NEVER
             return
+        self.delete(eviction)
+        self._evict_at_ns = max(int(self._arrays.numbers[layout.NOW]), 0) + max(1, round(eviction.repeat_s * SECOND_NS))
+
+    def delete(self, eviction: Eviction) -> None:
+        """Delete what an eviction names now, once: a live firewall has done the same."""
         evict(
             self._arrays,
             self._guard,
@@ -260,8 +265,8 @@ class SessionTable:
             not eviction.prefixes,
             round(eviction.min_idle_s * SECOND_NS),
             eviction.only_silent,
+            eviction.only_unreplied,
         )
-        self._evict_at_ns = max(int(self._arrays.numbers[layout.NOW]), 0) + max(1, round(eviction.repeat_s * SECOND_NS))
 
     def _grow(self) -> None:
         """Make room for another batch of packets: more rows, slots or pages of the wheel, or a wheel without what is outdated."""

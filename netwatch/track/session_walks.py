@@ -29,6 +29,7 @@ from netwatch.track.session_entry import (
     HANDSHAKE,
     NOW,
     ROWS_USED,
+    SEEN_REPLY,
     SERVER_PAYLOAD,
     Arrays,
 )
@@ -168,6 +169,7 @@ def evict(
     any_prefix: bool,
     idle_ns: int,
     only_silent: bool,
+    only_unreplied: bool,
 ) -> None:
     """Delete the entries that all criteria match. ``states`` is by state, ``groups`` by service."""
     now_ns = table.numbers[NOW]
@@ -178,7 +180,7 @@ def evict(
             continue
         if not states[entry["state"]] or not groups[entry["group"]] or now_ns - entry["last_seen_ns"] < idle_ns:
             continue
-        if only_silent and entry["history"] & CLIENT_PAYLOAD:
+        if (only_silent and entry["history"] & CLIENT_PAYLOAD) or (only_unreplied and entry["status"] & SEEN_REPLY):
             continue
         src_hi, src_lo = entry["src_hi"], entry["src_lo"]
         if in_ranges(guard.spared, src_hi, src_lo) or not (any_prefix or in_ranges(prefixes, src_hi, src_lo)):

@@ -17,13 +17,14 @@ import msgspec
 from netwatch.mitigate import events, orders
 from netwatch.mitigate.events import Event
 from netwatch.mitigate.health import Probe, Sample, ServiceHealth
+from netwatch.mitigate.ladder import Rung, rungs
 from netwatch.mitigate.life import Life
 from netwatch.mitigate.orders import Order
 from netwatch.mitigate.settings import MitigationSettings, OperatingMode
 from netwatch.model.change import Change, Plan, PlanState, Receipt, Rehearsal
 from netwatch.model.incident import Attribution, Evidence, EvidenceKind, Incident, Mode, Severity
 from netwatch.model.service import Service
-from netwatch.rulebook import all_ladders
+from netwatch.rulebook import all_ladders, all_playbooks
 
 SMTP = Service("smtp", "203.0.113.25", 25, "tcp")
 IMAP = Service("imap", "203.0.113.26", 143, "tcp")
@@ -33,7 +34,16 @@ ATTACKER = "192.0.2.0/24"
 CURE, SECOND, THIRD = "synproxy+evict-half-open", "evict-half-open+prefix-meter", "short-timeouts+evict-half-open"
 
 
-shipped_ladders = cache(all_ladders)
+TRIED_HERE = {
+    Mode.SYN_FLOOD: ("synproxy+evict-half-open", "evict-half-open+prefix-meter", "short-timeouts+evict-half-open", "prefix-drop"),
+    Mode.TABLE_FULL: ("evict-idle+connection-limit", "evict-half-open", "evict-closing+short-timeouts", "prefix-meter", "admission-ramp"),
+}
+"""Ladders of these tests' own: they are about the life of any mitigation, and not about which one is the best."""
+
+
+@cache
+def shipped_ladders() -> dict[Mode, tuple[Rung, ...]]:
+    return all_ladders() | {mode: rungs(names, all_playbooks()) for mode, names in TRIED_HERE.items()}
 
 
 def settings(mode: OperatingMode = OperatingMode.ENFORCE, **changes: object) -> MitigationSettings:

@@ -95,7 +95,7 @@ def test_what_is_within_bounds_passes(changes: dict[str, object]) -> None:
     ("playbook", "mode", "changes", "guard"),
     [
         ("synproxy+evict-half-open", Mode.SYN_FLOOD, {"lost_state_at_s": 50.0}, Guard.FAILOVER),
-        ("strict-pickup", Mode.ACK_FLOOD, {"lost_state_at_s": 50.0}, Guard.FAILOVER),
+        ("strict-pickup+evict-unreplied", Mode.ACK_FLOOD, {"lost_state_at_s": 50.0}, Guard.FAILOVER),
         ("reset-invalid", Mode.IDLE_TIMEOUT_BLACKHOLE, {"out_of_window": True}, Guard.OUT_OF_WINDOW),
         ("synproxy+evict-half-open", Mode.SYN_FLOOD, {"one_way_paths": True}, Guard.ONE_WAY_PATHS),
     ],
@@ -126,3 +126,19 @@ def test_reasons_that_pass_come_after_reasons_that_stay() -> None:
     lasting = [refusal.for_good for refusal in answers if refusal is not None]
     assert lasting == sorted(lasting, reverse=True)
     assert len(lasting) >= 6
+
+
+@pytest.mark.parametrize(
+    ("rung", "mode", "new_per_s", "refused"),
+    [
+        ("evict-half-open", Mode.TABLE_FULL, 1500.0, False),  # 5 s until they are evicted: 7,500 of 10,000
+        ("evict-half-open", Mode.TABLE_FULL, 2500.0, True),
+        ("short-timeouts+evict-half-open", Mode.SYN_FLOOD, 50_000.0, True),
+        ("synproxy+evict-half-open", Mode.SYN_FLOOD, 50_000.0, False),  # no entry is made any more
+        ("evict-half-open+prefix-meter", Mode.SYN_FLOOD, 50_000.0, False),
+    ],
+)
+def test_an_eviction_that_cannot_keep_up_is_not_tried(rung: str, mode: Mode, new_per_s: float, refused: bool) -> None:
+    refusal = first_refusal(request(draft(rung, mode, prefixes=(ATTACKER,)), new_per_s=new_per_s, limit=10_000))
+    assert (refusal is not None and refusal.guard is Guard.KEEPS_UP) is refused
+    assert refusal is None or refusal.for_good

@@ -93,9 +93,9 @@ def test_a_forecast_is_not_verified_while_the_table_goes_on_filling() -> None:
     play = Play()
     play >> windows(1, entries=1_000) >> windows(1, entries=3_000) >> opened() << rehearses() >> rehearsed() << proposes(CURE)
     play << intends() >> kept() << applies() >> applied() << tells("change.applied")
-    for entries in range(5_000, 17_000, 2_000):
+    for entries in range(5_000, 19_000, 2_000):
         play >> windows(1, entries=entries)
-    play >> windows(1, entries=17_000) << undoes()
+    play >> windows(1, entries=19_000) << undoes()
 
 
 def test_where_nobody_is_hurt_a_change_must_stay_harmless_for_the_whole_trial() -> None:
@@ -172,8 +172,8 @@ def test_the_last_renewal_is_as_short_as_the_maximum_life_asks() -> None:
 
 def test_a_change_that_does_not_help_in_time_is_undone_and_the_next_rung_tried() -> None:
     play = until_applied(Play())
-    assert play.waited_s(windows(1, HURT)) == 7  # five seconds, and two until half-open entries may be evicted
-    play << undoes() >> undone() << tells("change.undone", "not better after 7 s")
+    assert play.waited_s(windows(1, HURT)) == 8  # five seconds, and three until half-open entries have been evicted
+    play << undoes() >> undone() << tells("change.undone", "not better after 8 s")
     play << rehearses() >> rehearsed() << proposes(SECOND) << intends() >> kept() << applies(SECOND)
 
 
@@ -188,7 +188,7 @@ def test_a_change_that_makes_things_worse_is_undone_within_two_windows_and_told_
 
 def test_only_what_did_not_do_what_it_was_made_for_is_told_as_a_failure() -> None:
     useless = until_applied(Play())
-    assert useless.waited_s(windows(1, HURT)) == 7
+    assert useless.waited_s(windows(1, HURT)) == 8
     useless << undoes() >> undone() << tells("change.undone", "not better")
     assert useless.failures == ["change.undone"]
     refused = Play() >> windows(1, HURT) >> opened() << rehearses() >> rehearsed() << proposes(CURE) << intends() >> kept() << applies()
@@ -241,7 +241,7 @@ def test_a_loss_of_what_was_beyond_the_normal_is_no_harm() -> None:
 
 def test_without_any_figures_a_change_does_not_stay() -> None:
     play = until_applied(Play())
-    assert play.waited_s(ticks(1)) == 7
+    assert play.waited_s(ticks(1)) == 8
     play << undoes()
 
 
@@ -279,7 +279,7 @@ def test_what_is_clearly_better_but_not_well_is_kept_for_want_of_anything_better
     play = Play()
     play >> windows(2, 10) >> opened() << rehearses() >> rehearsed() << proposes(CURE) << intends() >> kept() << applies()
     play >> applied() << tells("change.applied")
-    assert play.waited_s(windows(1, 60)) == 7
+    assert play.waited_s(windows(1, 60)) == 8
     play << tells("change.verified", "better, but not well: 60.0 handshakes/s completed, 10.0/s before")
     play >> windows(30, 60)
     assert not play.pending

@@ -3,7 +3,7 @@
 import pytest
 
 from netwatch.model.tuple_hash import FIXED_SEED
-from netwatch.track.lively import LIVELY_NS, lively_hashes
+from netwatch.track.lively import LIVELY_NS, lively_hashes, silent_hashes
 from netwatch.track.session_table import SECOND_NS, SessionTable
 from tests.builders import as_block, tcp
 from tests.track.tables import handshake, profile, track
@@ -26,3 +26,11 @@ def test_a_banner_alone_makes_no_session_alive() -> None:
     table = SessionTable(profile())
     track(table, *handshake(0.0), tcp(0.5, "192.0.2.25", 25, "10.0.0.1", 40_000, "PA", seq=901, ack=101, payload=30))
     assert lively_hashes(table, SECOND_NS, FIXED_SEED).size == 0
+    assert silent_hashes(table, FIXED_SEED).tolist() == [as_block(handshake(0.0)).packets["hash"][0]]
+
+
+def test_neither_a_client_that_spoke_nor_half_a_handshake_is_silent() -> None:
+    table = SessionTable(profile())
+    track(table, *handshake(0.0), tcp(0.5, "10.0.0.1", 40_000, "192.0.2.25", 25, "PA", seq=101, ack=901, payload=30))
+    track(table, *handshake(1.0, "10.0.0.2")[:2])
+    assert silent_hashes(table, FIXED_SEED).size == 0
