@@ -20,9 +20,12 @@ def doctor(
       sudo netwatch doctor --config /etc/netwatch/netwatch.toml
       netwatch doctor --json | jq '.checks[] | select(.outcome != "ok")'
     """
+    import signal
+
     from netwatch.doctor.examination import examine
     from netwatch.doctor.report import write_report
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was made is removed
     checks = examine(site_config(config))
     write_report(checks, as_json=json)
     if any(check.outcome == "failed" for check in checks):

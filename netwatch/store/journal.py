@@ -79,7 +79,11 @@ class Journal:
         Raises:
             StoreError: there is none, or it is none that this netwatch can read.
         """
-        if not path.exists():
+        try:
+            there = path.exists()
+        except OSError as error:
+            raise StoreError(f"{path}: the journal cannot be read: {error.strerror}; be root (sudo) or netwatch's user") from error
+        if not there:
             raise StoreError(f"{path}: there is no journal: netwatch has not run with this state_dir and firewall yet")
         with _told(path, "cannot be read"):
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_S, isolation_level=None)

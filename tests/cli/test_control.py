@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -12,7 +14,8 @@ from netwatch.daemon.status import Status
 from netwatch.model.change import EventType, PlanState
 from netwatch.model.event import StageReport
 from netwatch.store.journal import Journal, journal_path
-from tests.cli.commands import netwatch
+from tests.cli.commands import NETWATCH, netwatch
+from tests.conftest import missing
 from tests.daemon.serving import Desk, serving
 from tests.store.records import event, incident, plan, receipt
 
@@ -131,3 +134,20 @@ def test_where_netwatch_never_ran_incidents_says_so(tmp_path: Path) -> None:
     outcome = netwatch("incidents", "--config", tmp_path / "netwatch.toml")
     assert outcome.code == 1
     assert "netwatch has not run" in outcome.sentence
+
+
+@pytest.mark.parametrize("words", [["incidents"], ["approve", "edge-1-2.1"], ["undo", "--all"], ["status"]])
+def test_who_may_not_enter_the_state_dir_is_told_so(config: Path, tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
+    if shutil.which("setpriv") is None:
+        missing("setpriv is not installed")
+    file = tmp_path_factory.mktemp("config") / "netwatch.toml"
+    file.write_text(config.read_text())
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", str(NETWATCH), *words, "--config", str(file)]
+    config.parent.chmod(0)  # without capabilities this binds root as well
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    finally:
+        config.parent.chmod(0o700)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "root" in done.stderr or "Permission denied" in done.stderr

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -66,13 +67,42 @@ def test_the_commands_of_the_unit_exist() -> None:
         assert all(word in shown.stdout for word in words[2:] if word.startswith("--"))
 
 
+def bounded() -> list[str]:
+    """The words that start a command with what the unit leaves."""
+    kept = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in setting("CapabilityBoundingSet").split())
+    return ["setpriv", f"--bounding-set=-all,{kept}", f"--inh-caps=-all,{kept}", f"--ambient-caps=-all,{kept}", "--no-new-privs"]
+
+
+@pytest.mark.namespace
+def test_it_tells_systemd_that_it_is_ready_alive_and_about_to_stop(namespace: str, tmp_path: Path) -> None:
+    if shutil.which("setpriv") is None:
+        missing("setpriv is not installed")
+    subprocess.run(["ip", "-n", namespace, "link", "set", "lo", "up"], check=True)
+    config = tmp_path / "netwatch.toml"
+    firewall = '[firewall]\ndriver = "nftables"\n[[capture]]\ninterface = "lo"\n[mitigate]\nmode = "enforce"\n'
+    config.write_text(f'state_dir = "{tmp_path}"\n{firewall}')
+    words = ["ip", "netns", "exec", namespace, *bounded(), str(Path(sys.executable).parent / "netwatch"), "run", "--config", str(config)]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(200)  # its kernels may have to be compiled
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        try:
+            assert manager.recv(4096).decode().splitlines()[0] == "READY=1"
+            assert manager.recv(4096) == b"WATCHDOG=1"
+        finally:
+            process.terminate()
+            _, told = process.communicate(timeout=30)
+        while (word := manager.recv(4096)) == b"WATCHDOG=1":
+            continue
+    assert word == b"STOPPING=1"
+    assert process.returncode == 0, told
+
+
 @pytest.mark.namespace
 def test_the_two_capabilities_of_the_unit_are_enough_to_watch_and_to_change_a_firewall(namespace: str, tmp_path: Path) -> None:
     if shutil.which("setpriv") is None:
         missing("setpriv is not installed")
-    kept = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in setting("CapabilityBoundingSet").split())
-    bounds = [f"--bounding-set=-all,{kept}", f"--inh-caps=-all,{kept}", f"--ambient-caps=-all,{kept}", "--no-new-privs"]
-    words = ["ip", "netns", "exec", namespace, "setpriv", *bounds, sys.executable, "-c", WORK, str(tmp_path)]
+    words = ["ip", "netns", "exec", namespace, *bounded(), sys.executable, "-c", WORK, str(tmp_path)]
     done = subprocess.run(
         words, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )

@@ -99,7 +99,7 @@ def test_a_table_that_does_not_do_what_it_says_is_found_out(base: str) -> None:
     assert own_namespaces() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_in_the_middle_it_leaves_nothing_for_long(number: signal.Signals, tmp_path: Path, base: str) -> None:
     (tmp_path / "netwatch.toml").write_text(f'state_dir = "{tmp_path}"\n')
     words = [str(NETWATCH), "doctor", "--config", str(tmp_path / "netwatch.toml")]
