@@ -133,8 +133,8 @@ class Ledger:
                 waits = plan.state is PlanState.PROPOSED and plan.reason != ""
                 said = f"{playbook} {text}" if waits else text
                 proposal = f"{said}; to approve it: netwatch approve {plan.id}"
-                news = waits and not any(line.endswith(f" {playbook} waits") for line in page.done)
-                page = with_(self._noted(page, f"{playbook} waits") if news else page, proposal=proposal)
+                news = waits and not any(line.endswith(f" {said}") for line in page.done)  # each reason once: they may come and go
+                page = with_(self._noted(page, said) if news else page, proposal=proposal)
                 return self._update(page, said) if news else self._keep(page)
             case EventType.PLAN_APPROVED:
                 return self._update(self._noted(page, f"{playbook} {text}"), f"{playbook} {text}")

@@ -100,6 +100,13 @@ def test_changes_that_netwatch_makes_are_updates_and_one_that_helps_holds_the_pa
     )
 
 
+def test_each_reason_for_which_a_plan_waits_is_told_once_however_often_they_come_and_go() -> None:
+    reasons = ["traffic evidence alone", "mitigate.mode is suggest: waits for an approval"]
+    waiting = [mitigation(EventType.PLAN_PROPOSED, f"waits: {why}", state=PlanState.PROPOSED, reason=why) for why in reasons * 5]
+    notices = told(ledger(), opened(), *waiting)
+    assert [notice.text for notice in notices[1:]] == [f"synproxy waits: {why}" for why in reasons]
+
+
 def test_a_plan_that_waits_for_a_person_is_told_once_with_its_command() -> None:
     rehearsed = "synproxy: would have hit 0 of 900 healthy sessions of the last 60 s"
     waits = "waits: mitigate.mode is suggest: waits for an approval"
