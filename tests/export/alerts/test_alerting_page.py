@@ -33,3 +33,13 @@ def test_all_of_them_load_together_and_every_type_is_shown(tmp_path: Path) -> No
 def test_every_key_of_the_policy_is_shown() -> None:
     policy = next(block for block in BLOCKS if block.startswith("[alerts]"))
     assert set(re.findall(r"^(\w+) =", policy, re.MULTILINE)) == {field.name for field in msgspec.structs.fields(AlertPolicy)}
+
+
+def test_the_policy_reaches_every_sink(tmp_path: Path) -> None:
+    path = tmp_path / "netwatch.toml"
+    path.write_text(next(block for block in BLOCKS if block.startswith("[alerts]")))
+    policy = load_config(path).sink_context.alerts
+    assert policy.runbook("syn-flood") == "https://wiki.example.net/netwatch/modes/syn-flood.md"
+    assert policy.report("edge-1-1") == "https://netwatch.example.net/incidents/edge-1-1"
+    assert AlertPolicy().runbook("syn-flood") == "docs/modes/syn-flood.md"
+    assert (ROOT / AlertPolicy().runbook("mitigation-induced")).exists()
