@@ -128,7 +128,15 @@ def test_without_root_it_says_what_it_could_not_try() -> None:
         shutil.copytree(site, Path(folder) / "packages", ignore=shutil.ignore_patterns("__pycache__", "scapy", "pyarrow", "pandas"))
         code = "import sys; sys.argv = ['netwatch', 'doctor', '--json']; from netwatch.cli.app import main; main()"
         words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", str(python), "-c", code]
-        environment = {"PYTHONPATH": f"{folder}:{folder}/packages", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
+        cache = Path(folder) / "cache"
+        cache.mkdir()
+        os.chown(cache, 65534, 65534)
+        environment = {
+            "NETWATCH_CACHE_DIR": str(cache),
+            "PYTHONPATH": f"{folder}:{folder}/packages",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/nonexistent",
+        }
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd="/", timeout=120)
     assert done.returncode == 1, done.stderr
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
