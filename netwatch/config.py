@@ -90,6 +90,7 @@ class Config(Section, frozen=True):
     capture: tuple[CaptureSection, ...] = ()
     conntrack: ConntrackSection = ConntrackSection()
     mitigate: MitigateSection = MitigateSection()
+    playbooks: str | None = None  # a folder of playbooks of your own, beside those of rules/playbooks
     ladder: dict[Mode, tuple[str, ...]] = {}  # of playbooks, by failure mode, instead of the one in rules/detectors
     sink: tuple[AnySinkSettings, ...] = ()
     alerts: AlertPolicy = AlertPolicy()
@@ -122,7 +123,7 @@ def load_config(path: Path) -> Config:
             raise ConfigError(f"{path}: mitigate.never_block[{position}]: '{prefix}' is no address or prefix") from error
     for mode, entries in config.ladder.items():
         try:
-            rungs(entries, all_playbooks())
+            rungs(entries, playbooks_of(config))
         except ConfigError as error:
             raise ConfigError(f"{path}: ladder.{mode}: {error}") from error
     names = [entry.name for entry in config.service]
@@ -137,6 +138,11 @@ def mitigation_settings(config: Config) -> MitigationSettings:
     return MitigationSettings(**keys, dry_run=config.firewall.driver == "dry-run")
 
 
+def playbooks_of(config: Config) -> dict[str, Playbook]:
+    """The shipped playbooks, and the configuration's own."""
+    return all_playbooks(Path(config.playbooks) if config.playbooks is not None else None)
+
+
 def detector_settings(config: Config) -> dict[Mode, DetectorSettings]:
     """The shipped settings of every detector, with the configuration's own ladders."""
     return {
@@ -147,7 +153,7 @@ def detector_settings(config: Config) -> dict[Mode, DetectorSettings]:
 
 def ladders(config: Config) -> dict[Mode, tuple[Rung, ...]]:
     """What is tried against each mode, gentlest first."""
-    playbooks = all_playbooks()
+    playbooks = playbooks_of(config)
     return {mode: rungs(settings.ladder, playbooks) for mode, settings in detector_settings(config).items()}
 
 
@@ -213,7 +219,7 @@ def replay_settings(
     profile = firewall_profile(firewall or file.firewall.profile)
     wished_limit = limit if limit is not None else file.firewall.limit
     wished_strict = strict if strict is not None else file.firewall.strict
-    playbooks = all_playbooks()
+    playbooks = playbooks_of(file)
     if unknown := [name for name in what_if if name not in playbooks]:
         raise UsageError(f"--what-if {unknown[0]}: no such playbook; there are {', '.join(sorted(playbooks))}")
     return ReplaySettings(
@@ -237,6 +243,7 @@ EXAMPLE = """\
 # netwatch.toml: netwatch observes until [mitigate] says otherwise.
 site = "dc1"
 state_dir = "/var/lib/netwatch"
+# playbooks = "/etc/netwatch/playbooks"   # of your own, beside the shipped ones
 
 [firewall]
 name = "edge-1"

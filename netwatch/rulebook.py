@@ -93,9 +93,16 @@ def all_detector_settings() -> dict[Mode, DetectorSettings]:
     return {mode: load(entry.settings, rules_folder() / "detectors" / f"{mode}.toml") for mode, entry in CATALOGUE.items()}
 
 
-def all_playbooks() -> dict[str, Playbook]:
-    """Every playbook of ``rules/playbooks``, by name."""
-    return {name: load(Playbook, rules_folder() / "playbooks" / f"{name}.toml") for name in names("playbooks")}
+def all_playbooks(own: Path | None = None) -> dict[str, Playbook]:
+    """Every playbook of ``rules/playbooks``, by name, and those of a folder of the user's own; his win.
+
+    Raises:
+        ConfigError: the folder is not there, or a playbook is wrong.
+    """
+    if own is not None and not own.is_dir():
+        raise ConfigError(f"playbooks: there is no folder {own}")
+    files = [*(rules_folder() / "playbooks").glob("*.toml"), *(sorted(own.glob("*.toml")) if own is not None else ())]
+    return {path.stem: load(Playbook, path) for path in files}
 
 
 def all_ladders() -> dict[Mode, tuple[Rung, ...]]:

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from netwatch import __version__
-from netwatch.cli import config, control, doctor, flows, incidents, notify, replay, rules, run
+from netwatch.cli import config, control, doctor, drill, flows, incidents, notify, replay, rules, run
 from netwatch.errors import NetwatchError, UsageError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -43,6 +43,7 @@ def netwatch(
 app.command(short_help="From a capture to a diagnosed incident.")(replay.replay)
 app.command(short_help="Bidirectional flow records of a capture.")(flows.flows)
 app.command(short_help="Watch a live firewall: the daemon.")(run.run)
+app.command(short_help="An attack in namespaces, and what netwatch does about it.")(drill.drill)
 app.command(short_help="What happened here, out of the journal.")(incidents.incidents)
 app.command(short_help="Let a proposed plan be applied.")(control.approve)
 app.command(short_help="Turn a proposed plan down.")(control.decline)

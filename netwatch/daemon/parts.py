@@ -8,11 +8,11 @@ import msgspec
 from netwatch.collect.canary import Canary, CanarySettings
 from netwatch.collect.kernel_profile import kernel_profile
 from netwatch.collect.ring import InterfaceSettings
-from netwatch.config import Config, ReplaySettings, ServiceSection, detector_settings
+from netwatch.config import Config, ReplaySettings, ServiceSection, detector_settings, playbooks_of
 from netwatch.errors import ConfigError
 from netwatch.model.canary import CanaryResult
 from netwatch.model.session import FirewallProfile
-from netwatch.rulebook import all_playbooks, firewall_profile, rules_folder
+from netwatch.rulebook import firewall_profile, rules_folder
 
 OURS = "linux"
 """The profile of a firewall that netwatch runs on: then the kernel's own settings are better than any file."""
@@ -34,7 +34,7 @@ def engine_settings(config: Config) -> ReplaySettings:
         inner=False,
         expiry=True,
         detectors=detector_settings(config),
-        playbooks=all_playbooks(),
+        playbooks=playbooks_of(config),
         what_if=(),
     )
 

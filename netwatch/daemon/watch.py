@@ -71,6 +71,7 @@ class Watch:
         self._answered: dict[str, list[int]] = {}  # by service: attempts, and those that came about
         self._open: dict[str, Incident] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._ending = False
 
     async def start(self) -> None:
         """Begin to watch.
@@ -93,7 +94,8 @@ class Watch:
             self._tasks.append(asyncio.create_task(kept_running(f"canary {name}", canary.run, self._publish), name=f"canary {name}"))
 
     async def stop(self, *, release: bool) -> None:
-        """End; with ``release`` nothing of netwatch is left on the firewall."""
+        """End; with ``release`` nothing of netwatch is left on the firewall. The engine works on until the mitigator has let go."""
+        self._ending = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -165,6 +167,8 @@ class Watch:
         return later
 
     def _take(self, told: Told) -> None:
+        if self._ending:
+            return
         match told:
             case Judged():
                 self._judged(told)

@@ -151,7 +151,15 @@ class JsonReplay(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_json(replay: Replay, target: str) -> None:
     """Write the result to a file, or to standard output for ``-``."""
-    document = json_text(replay)
+    write_text(json_text(replay), target)
+
+
+def write_text(document: str, target: str) -> None:
+    """Write a document to a file, or to standard output for ``-``.
+
+    Raises:
+        ReportError: it cannot be written there.
+    """
     if target == STANDARD_OUTPUT:
         sys.stdout.write(document)
         sys.stdout.flush()

@@ -8,12 +8,12 @@ BAR = 20
 """Characters of a full table."""
 
 
-def account(outcome: Outcome) -> str:
-    """The outcome as text."""
-    return "\n".join(_lines(outcome)) + "\n"
+def account(outcome: Outcome, *, also: Iterable[str] = ()) -> str:
+    """The outcome as text; ``also`` are lines about what protected."""
+    return "\n".join(_lines(outcome, also)) + "\n"
 
 
-def _lines(outcome: Outcome) -> Iterable[str]:
+def _lines(outcome: Outcome, also: Iterable[str]) -> Iterable[str]:
     yield f"{outcome.scenario}, {'protected' if outcome.protected else 'unprotected'}"
     yield f"  impact   {_impact(outcome)}"
     for phase in Phase:
@@ -21,6 +21,7 @@ def _lines(outcome: Outcome) -> Iterable[str]:
     yield f"  table    at most {outcome.peak_entries:,} of {outcome.limit:,} entries"
     for sent in outcome.sent:
         yield f"  attack   {sent.packets:,} packets in {sent.seconds:.1f} s, {sent.per_s:,.0f}/s"
+    yield from also
     yield ""
     for moment in outcome.timeline:
         yield f"  {moment.at_s:+7.1f} s  {moment.text}"

@@ -4,9 +4,11 @@ Everything that takes time to start is started ahead and told when to begin. Thi
 second and does the scenario's steps; what clients and canary met is read from them at the end.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from subprocess import DEVNULL, Popen, TimeoutExpired
 
 import msgspec
@@ -71,6 +73,8 @@ class _Run:
         self._moments: list[Moment] = []
         self._attack_at_s = 0.0
         self._inside_pid = 0
+        self._protection_cpu_s = 0.0
+        self._protection_bytes = 0
 
     def through(self, protect: Protect | None, settle_s: float) -> Notes:
         """From the first process to the last answer."""
@@ -102,6 +106,8 @@ class _Run:
             readings=self._readings,
             moments=self._moments,
             sent=[msgspec.json.decode(_output(one), type=Sent) for one in attacks],
+            protection_cpu_s=self._protection_cpu_s,
+            protection_bytes=self._protection_bytes,
         )
 
     def _serve(self) -> None:
@@ -128,6 +134,7 @@ class _Run:
         if (code := protection.poll()) is not None:
             self._note(f"the protection had ended by itself, with exit status {code}")
             return
+        self._protection_cpu_s, self._protection_bytes = used(protection.pid)
         protection.terminate()
         try:
             protection.wait(PROTECTION_ENDED_WITHIN_S)
@@ -179,6 +186,14 @@ class _Run:
         moment = Moment(round(time.time() - self._attack_at_s, 3), text)
         self._moments.append(moment)
         self._tell(moment)
+
+
+def used(pid: int) -> tuple[float, int]:
+    """Seconds of processor that a process has used, and the most memory that it held at once (proc(5))."""
+    numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak_kb = int(status.partition("VmHWM:")[2].split()[0]) if "VmHWM:" in status else 0
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK"), peak_kb * 1024
 
 
 def _output(child: Future[tuple[str, str]]) -> str:

@@ -68,6 +68,8 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
     readings: Sequence[Reading]
     moments: Sequence[Moment]
     sent: Sequence[Sent]
+    protection_cpu_s: float = 0.0
+    protection_bytes: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     sent: tuple[Sent, ...]
     seconds: tuple[Second, ...]
     timeline: tuple[Moment, ...]
+    protection_cpu_s: float = 0.0  # of the protecting process, its start included
+    protection_bytes: int = 0  # at most, resident
 
 
 def measure(notes: Notes) -> Outcome:
@@ -110,6 +114,8 @@ def measure(notes: Notes) -> Outcome:
         sent=tuple(notes.sent),
         seconds=tuple(_seconds(notes)),
         timeline=tuple(sorted(moments, key=lambda one: one.at_s)),
+        protection_cpu_s=round(notes.protection_cpu_s, 2),
+        protection_bytes=notes.protection_bytes,
     )
 
 
