@@ -21,6 +21,9 @@ MOST_HALVINGS = 100
 REFUSED_BYTES = 4 << 20
 """Of lines set aside; older ones make room."""
 
+RESEND_S, RESEND_QUIET_S = 5.0, 60.0
+"""What is kept is sent again no more often than this, after failed requests and after none."""
+
 LEAST_LINES = 100
 """A slow server is sent fewer lines at a time, down to these."""
 
@@ -39,6 +42,8 @@ class Sender:
         self._most_lines = self._batch_lines = batch_lines
         self._clock = clock
         self._wait_s = 0.0
+        self._has_failed = False  # a request, since everything was sent again
+        self._resent_s = -RESEND_QUIET_S
 
     def run(self, stopping: threading.Event, more: threading.Event) -> None:
         """Send until told to stop; ``more`` is set when the spool got lines."""
@@ -72,13 +77,25 @@ class Sender:
         self._spool.settle(self._clock())
         self._wait_s, self.problem = 0.0, ""
         self._batch_lines = min(self._most_lines, self._batch_lines * 2)
-        if self._server.came_back:
-            self._server.came_back = False
-            self._spool.rewind()
-            self.resent += 1
+        self._consider_sending_again()
         return True
 
+    def _consider_sending_again(self) -> None:
+        """After a new connection that nobody announced. If requests failed before, the server was away, and may have forgotten. If none did,
+        it may have been quick, or the peer closes connections as it likes, and then this must not become all that is done."""
+        if not self._server.came_back:
+            return
+        failed, now_s = self._has_failed, self._clock()
+        if now_s - self._resent_s >= (RESEND_S if failed else RESEND_QUIET_S):
+            self._spool.rewind()
+            self._resent_s = now_s
+            self.resent += 1
+        elif failed:
+            return  # it stays to be done
+        self._server.came_back = self._has_failed = False
+
     def _failed(self, answer: Answer) -> None:
+        self._has_failed = True
         self.problem = answer.problem
         self._wait_s = max(answer.retry_after_s, min(LONGEST_WAIT_S, self._wait_s * 2 or FIRST_WAIT_S))
         if answer.timed_out:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from netwatch.errors import SinkError
 from netwatch.export.influx.block import Block
-from netwatch.export.influx.sender import Sender
+from netwatch.export.influx.sender import RESEND_S, Sender
 from netwatch.export.influx.server import InfluxServer
 from netwatch.export.influx.settings import InfluxDb1Settings, InfluxDbSettings
 from netwatch.export.influx.spool import Spool
@@ -47,12 +47,14 @@ class InfluxSink:
         self._points = Points(site=context.site, firewall=context.firewall)
         self._writer = LineWriter()
         self._spool = Spool(
-            context.state_dir / "spool" / spool_name(settings), limit_bytes=settings.spool_bytes, settle_s=settings.settle_s
+            context.state_dir / "spool" / spool_name(settings), limit_bytes=settings.spool_bytes, settle_s=settings.settle_s + RESEND_S
         )
         self._sender = Sender(self._spool, self._server, batch_lines=settings.batch)
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._dropped: Counter[str] = Counter()
         self._taken = 0
+        self._offered = self._formatted = 0  # events
+        self._held_lines = 0  # formatted, not yet in the spool
         self._synced_s = 0.0
         self._finishing, self._stopping, self._more = threading.Event(), threading.Event(), threading.Event()
         self._crashed: BaseException | None = None
@@ -65,6 +67,7 @@ class InfluxSink:
         if self._queue.qsize() >= EVENTS_QUEUED:
             self._dropped["queue_full"] += 1
         else:
+            self._offered += 1
             self._queue.put(event)
 
     def report(self) -> StageReport:
@@ -79,7 +82,7 @@ class InfluxSink:
             taken=self._taken,
             given=self._sender.written,
             dropped=dict(dropped),
-            queued=self._queue.qsize() + self._spool.unsent_lines,
+            queued=self._offered - self._formatted + self._held_lines + self._spool.unsent_lines,
             healthy=not problem,
             problem=problem,
         )
@@ -134,10 +137,12 @@ class InfluxSink:
             if since_s is not None and (len(lines) >= self._settings.batch or now_s - since_s >= FLUSH_S):
                 self._keep(lines, now_s)
                 lines, since_s = [], None
+                self._held_lines = 0
             if now_s - self._synced_s >= SYNC_S:
                 self._spool.sync()
                 self._synced_s = now_s
         self._keep(lines, time.monotonic())
+        self._held_lines = 0
         self._spool.sync()
 
     def _lines_of(self, event: Event, lines: list[str]) -> None:
@@ -145,9 +150,11 @@ class InfluxSink:
             written = self._writer.lines(self._points.of(event))
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError):
             self._dropped["unreadable_event"] += 1
-            return
+            written = []
         self._taken += len(written)
         lines += written
+        self._held_lines = len(lines)
+        self._formatted += 1
 
     def _keep(self, lines: list[str], now_s: float) -> None:
         for begin in range(0, len(lines), self._settings.batch):

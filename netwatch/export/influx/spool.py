@@ -54,7 +54,7 @@ class Spool:
         self._lock = threading.Lock()
         self._segments: list[Segment] = []  # oldest first; the last is appended to
         self._begun_s = 0.0  # of the last
-        self._finished = False  # the last takes no more
+        self._finished = True  # the last takes no more; what an earlier netwatch left never does
         self._reading = 0  # place of the segment that is read
         self._offset = 0  # within it, and the lines before it
         self._passed_lines = 0
@@ -221,7 +221,8 @@ class Spool:
             or sum(segment.bytes for segment in self._segments if segment.path is None) > MEMORY_BYTES
         ):
             oldest = self._segments[0]
-            self.dropped["spool_full"] += oldest.lines - oldest.acknowledged_lines
+            if lost := oldest.lines - oldest.acknowledged_lines:
+                self.dropped["spool_full"] += lost
             self._delete_oldest()
 
     def _delete_oldest(self) -> None:

@@ -32,7 +32,7 @@ TAG_CHARS, TEXT_CHARS = 128, 1024
 SERIES_KEPT = 10_000
 
 CONTROL = dict.fromkeys([*range(32), 127], " ")
-IN_TAG = {**CONTROL, ord(","): "\\,", ord("="): "\\=", ord(" "): "\\ ", ord("\\"): "/"}
+IN_TAG = {**dict.fromkeys(CONTROL, "\\ "), ord(","): "\\,", ord("="): "\\=", ord(" "): "\\ ", ord("\\"): "/"}
 IN_TEXT = {**CONTROL, ord('"'): '\\"', ord("\\"): "\\\\"}
 FORMS = {FieldType.INTEGER: "{}=%di", FieldType.FLOAT: "{}=%s", FieldType.TEXT: '{}="%s"'}
 

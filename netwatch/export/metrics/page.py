@@ -9,8 +9,8 @@ HEAD = """\
 What netwatch writes to InfluxDB and shows to Prometheus. Made by `python -m netwatch.export.metrics > docs/metrics.md` from the table in
 `netwatch/export/metrics/measurements.py`; a test compares them.
 
-* In InfluxDB a row has the measurement's name, its tags and its fields. In Prometheus, and in VictoriaMetrics however it gets them, each field
-  is a series of its own, named by measurement and field: `netwatch_firewall_fill_ratio`.
+* In InfluxDB a row has the measurement's name, its tags and its fields. In Prometheus, and in VictoriaMetrics however it gets them, each
+  field is a series of its own, named by measurement and field: `netwatch_firewall_fill_ratio`.
 * A field always has the type that stands here. Flags are 0 or 1. Texts exist only in InfluxDB; VictoriaMetrics keeps a 0 for each.
 * `_per_s` is a rate of the window, `_total` counts since the start of netwatch: with a scrape every 15 seconds, take `rate(…_total[1m])`.
 * A field with a star stands in every row. What has no value now is not written, and not 0: `time_to_full_s` of a table that does not fill.
