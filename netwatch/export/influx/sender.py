@@ -81,7 +81,7 @@ class Sender:
         return True
 
     def _consider_sending_again(self) -> None:
-        """After a new connection that nobody announced. If requests failed before, the server was away, and may have forgotten. If none did,
+        """After a new connection that nobody announced. If requests failed, the server was away, and may have forgotten. If none did,
         it may have been quick, or the peer closes connections as it likes, and then this must not become all that is done."""
         if not self._server.came_back:
             return
