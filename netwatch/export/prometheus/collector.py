@@ -33,7 +33,9 @@ Values = dict[str, float]
 class NewestPoints(Collector):
     """Takes points in one thread, shows them in another."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, series_shown: int = SERIES_SHOWN, clock: Callable[[], float] = time.monotonic) -> None:
+        """``series_shown``: at most so many of each measurement."""
+        self._series_shown = series_shown
         self._clock = clock
         self._lock = threading.Lock()
         self._series: defaultdict[type[Point], dict[Tags, tuple[float, Values]]] = defaultdict(dict)
@@ -61,7 +63,7 @@ class NewestPoints(Collector):
         if isinstance(point, (IncidentPoint, ChangePoint)) and point.event is not None and before is not None:
             values = {**before[1], **values}  # it marks an event and says only some of the figures; the others stay
         series[tags] = (now_s, values)
-        if len(series) > SERIES_SHOWN:
+        if len(series) > self._series_shown:
             del series[next(iter(series))]
             self.forgotten += 1
 
