@@ -15,5 +15,5 @@ def test_imports_go_in_the_direction_of_the_contracts() -> None:
 
 def test_only_jit_imports_numba() -> None:
     sources = (ROOT / "netwatch").rglob("*.py")
-    importers = [path for path in sources if re.search(r"^(import|from) numba", path.read_text(), re.MULTILINE)]
-    assert importers == [ROOT / "netwatch" / "jit.py"]
+    importers = [path for path in sources if re.search(r"^\s*(import|from) numba", path.read_text(), re.MULTILINE)]
+    assert {path.parent for path in importers} == {ROOT / "netwatch" / "jit"}

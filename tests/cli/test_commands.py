@@ -93,8 +93,9 @@ def test_the_example_configuration_is_right(tmp_path: Path) -> None:
 def test_without_any_writable_place_kernels_are_compiled_in_memory() -> None:
     """As root every folder can be written, so the candidates are taken away by name."""
     program = (
-        "import netwatch.jit as jit; jit._candidate_roots = lambda: iter([jit.Path('/proc/nothing')]); "
-        "print(jit.cache_folder('decode'), jit.njit(lambda x: x + 1)(1))"
+        "import netwatch.decode.kernel; from netwatch.jit import folder, njit; "
+        "folder._candidate_roots = lambda: iter([folder.Path('/proc/nothing')]); "
+        "print(folder.cache_folder('netwatch.decode.kernel'), njit(lambda x: x + 1)(1))"
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert loaded.stdout.strip() == "None 2", loaded.stderr
@@ -102,10 +103,10 @@ def test_without_any_writable_place_kernels_are_compiled_in_memory() -> None:
 
 def test_a_cache_that_others_may_write_is_refused(tmp_path: Path) -> None:
     """Machine code is loaded from it: it must be nobody else's."""
-    (tmp_path / "kernels" / "decode").mkdir(parents=True)
+    (tmp_path / "kernels" / "decode.kernel").mkdir(parents=True)
     program = (
-        "import os, netwatch.jit as jit; folder = jit.cache_folder('decode'); os.chmod(folder, 0o777); "
-        "jit.cache_folder.cache_clear(); print(folder == jit.cache_folder('decode'))"
+        "import os, netwatch.decode.kernel; from netwatch.jit.folder import cache_folder as found; name = 'netwatch.decode.kernel'; "
+        "folder = found(name); os.chmod(folder, 0o777); found.cache_clear(); print(folder == found(name))"
     )
     environment = {**os.environ, "NETWATCH_CACHE_DIR": str(tmp_path)}
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)

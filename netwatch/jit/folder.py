@@ -1,0 +1,113 @@
+"""Where the machine code of kernels is kept: a folder for each module, named after a digest of all that its kernels can inline.
+
+numba's own cache notices a change in the file of a kernel, not in a helper that lives in another. So the digest covers the source of the
+module, the sources of all that it imports, directly or not, and those of this package. Any change there starts a new folder; the oldest are
+removed. Where no folder can be written nothing is kept.
+The imports are found by their text: a parser would take longer than everything else at start.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+KEPT_CACHES = 6
+
+_FROM = re.compile(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*import[ \t]+([^\n]*)", re.MULTILINE)
+
+
+def imported_names(source: str) -> set[str]:
+    """The dotted names that a source may import; of ``from a import b`` also ``a.b``, which may be a module."""
+    names = {name for listed in _IMPORT.findall(source) for name in re.findall(r"[\w.]+", listed)}
+    for module, listed in _FROM.findall(source):
+        names.add(module)
+        names.update(f"{module}.{name}" for name in re.findall(r"\w+", listed))
+    return names
+
+
+@cache
+def _read(path: Path) -> tuple[bytes, frozenset[str]]:
+    content = path.read_bytes()
+    return hashlib.blake2b(content, digest_size=16).digest(), frozenset(imported_names(content.decode()))
+
+
+def _source(root: Path, module: str) -> Path | None:
+    path = root.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def sources(module: str, root: Path) -> list[Path]:
+    """The source files below ``root`` that ``module`` consists of: its own and those that it imports of its top-level package and ours."""
+    packages = {module.partition(".")[0], "netwatch"}
+    found: dict[str, Path | None] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.partition(".")[0] not in packages:
+            continue
+        found[name] = path = _source(root, name)
+        if path is not None:
+            waiting += _read(path)[1]
+    return sorted(path for path in found.values() if path is not None)
+
+
+def _digest(module: str, root: Path) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for path in [*sources(module, root), *sorted(Path(__file__).parent.glob("*.py"))]:
+        digest.update(path.name.encode() + b"\0" + _read(path)[0])
+    return digest.hexdigest()
+
+
+def _candidate_roots() -> Iterator[Path]:
+    if chosen := os.environ.get("NETWATCH_CACHE_DIR"):
+        yield Path(chosen)
+    if systemd := os.environ.get("CACHE_DIRECTORY"):
+        yield Path(systemd.split(":")[0])
+    if cache_home := os.environ.get("XDG_CACHE_HOME"):
+        yield Path(cache_home) / "netwatch"
+    home = os.environ.get("HOME")
+    if home and Path(home).is_dir():
+        yield Path(home) / ".cache" / "netwatch"
+    # Machine code loaded from a folder that another user could have made would run that user's code: the folder must be ours.
+    yield Path(tempfile.gettempdir()) / f"netwatch-{os.getuid()}"
+
+
+def _usable(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError:
+        return False
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK)
+
+
+def _prune(root: Path, current: Path) -> None:
+    """Keep the newest caches; another process may be removing the same ones, so a missing folder is no error."""
+    others = [entry for entry in root.iterdir() if entry.is_dir() and entry != current]
+    if len(others) >= KEPT_CACHES:
+        for entry in sorted(others, key=lambda path: path.stat().st_mtime)[: -(KEPT_CACHES - 1)]:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+@cache
+def cache_folder(module: str) -> Path | None:
+    """The folder of a module's kernels, made if need be; ``None`` where nothing can be written or the module is no file of its name."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return None
+    path, parts = Path(file).resolve(), module.split(".")
+    if list(path.with_suffix("").parts[-len(parts) :]) != parts:
+        return None
+    digest = _digest(module, path.parents[len(parts) - 1])
+    for root in _candidate_roots():
+        folder = root / "kernels" / module.removeprefix("netwatch.") / digest
+        if _usable(folder):
+            _prune(folder.parent, folder)
+            return folder
+    return None
