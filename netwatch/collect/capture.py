@@ -18,6 +18,7 @@ from netwatch.collect.recognise import HEAD_BYTES, Format
 from netwatch.collect.stream import DamagedStream
 from netwatch.collect.walk import Outcome, Walker
 from netwatch.errors import CaptureError
+from netwatch.model.buffers import Buffers
 from netwatch.model.packet import FRAME, FrameBlock
 
 CHUNK_BYTES = 2 << 20
@@ -54,6 +55,7 @@ class Capture:
         except CaptureError:
             self.close()
             raise
+        self._buffers, self._frames = Buffers(), Buffers()
         self._rest = np.empty(0, np.uint8)  # bytes that were read and not walked yet
         self._at = 0 if self._walker is None else self._walker.header_bytes  # where to go on in them, or behind them
         self._wants_bytes = True
@@ -114,7 +116,7 @@ class Capture:
             if self._wants_bytes:
                 self._refill()
             room = min(MAX_FRAMES, max(0, len(self._rest) - self._at) // MIN_RECORD_BYTES + 1)
-            frames = np.empty(room, FRAME)
+            frames = self._frames.rows(room, FRAME)
             rows, self._at, outcome = self._walker.walk(self._rest, self._at, frames)
             block = FrameBlock(self._rest, frames[:rows])
             self._account(self._walker, rows)
@@ -132,7 +134,7 @@ class Capture:
     def _refill(self) -> None:
         """Put new bytes behind those that are left."""
         filled = len(self._rest)
-        data = np.empty(filled + self._chunk_bytes, np.uint8)
+        data = self._buffers.rows(filled + self._chunk_bytes, np.uint8)
         data[:filled] = self._rest
         view = data.data
         while filled < len(data) and not self._ended:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from netwatch.decode.kernel import COUNTS, decode_frames
+from netwatch.model.buffers import Buffers
 from netwatch.model.packet import PACKET, QUOTED, DecodeStatus, FrameBlock, PacketBlock, TrafficCounts
 from netwatch.model.tuple_hash import FIXED_SEED
 
@@ -22,13 +23,14 @@ class Decoder:
         self._counts = np.zeros(COUNTS, np.int64)
         self._statuses = np.zeros(len(DecodeStatus), np.int64)
         self._spare = np.zeros(1, PACKET)
+        self._packets, self._quoted = Buffers(), Buffers()
 
     def decode(self, block: FrameBlock) -> PacketBlock:
         """Decode every frame of a block into a row of its own, in order. The result holds no reference to the block's bytes."""
         # One kernel is compiled for each kind of array: read-only views make all sources alike, a file map as well as a ring.
         data, frames = np.ascontiguousarray(block.data).view(), np.ascontiguousarray(block.frames).view()
         data.flags.writeable = frames.flags.writeable = False
-        packets, quoted = np.empty(len(frames), PACKET), np.empty(len(frames), QUOTED)
+        packets, quoted = self._packets.rows(len(frames), PACKET), self._quoted.rows(len(frames), QUOTED)
         quotes = decode_frames(data, frames, packets, quoted, self._spare, self._counts, self._statuses, self.inner, self._seed)
         return PacketBlock(packets, quoted[:quotes].copy())
 
