@@ -32,7 +32,7 @@ from netwatch.model.session import (
 )
 from netwatch.model.tracked import Verdict
 from netwatch.track import session_entry as layout
-from netwatch.track.admission import HOLDER_COUNTERS
+from netwatch.track.admission import ACTIVE, HOLDER_COUNTERS
 from netwatch.track.admission_rules import build_guard, groups_of, open_guard, range_array, ranges_of, service_rules
 from netwatch.track.expiry import NEVER, NEXT_PAGE, PAGE_LENGTH, UNSET, WHEEL_SLOTS, write_wheel_anew
 from netwatch.track.session_entry import ENTRY, SIDE, Arrays
@@ -256,6 +256,8 @@ class SessionTable:
 
     def delete(self, eviction: Eviction) -> None:
         """Delete what an eviction names now, once: a live firewall has done the same."""
+        if not self._guard.settings[ACTIVE]:  # the open guard has no room for what is remembered of deleted sessions
+            self._guard = build_guard(Admission(), self._services, self._group_count)
         evict(
             self._arrays,
             self._guard,

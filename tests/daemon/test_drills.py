@@ -12,7 +12,7 @@ __all__ = ["drill_machine"]
 pytestmark = [pytest.mark.namespace, pytest.mark.usefixtures("drill_machine"), pytest.mark.timeout(240)]
 
 
-def protected(name: str, *, before_s: float = 3, attack_s: float = 6, after_s: float = 4) -> Drill:
+def protected(name: str, *, before_s: float = 2, attack_s: float = 5, after_s: float = 3) -> Drill:
     return drill(scenario(name).with_phases(before_s, attack_s, after_s))
 
 
@@ -43,7 +43,7 @@ def test_what_hurts_is_found_and_ended(name: str, mode: str, cure: str) -> None:
 
 
 def test_a_stuck_table_is_freed_although_the_attack_is_long_over() -> None:
-    result = protected("stuck-table", attack_s=3, after_s=7)
+    result = protected("stuck-table", attack_s=3, after_s=6)
 
     assert result.protection is not None
     assert result.protection.mode == "established-creep"
@@ -52,7 +52,7 @@ def test_a_stuck_table_is_freed_although_the_attack_is_long_over() -> None:
 
 
 def test_a_change_that_makes_it_worse_is_undone_and_the_next_one_helps() -> None:
-    result = protected("bad-mitigation", attack_s=9, after_s=4)
+    result = protected("bad-mitigation", attack_s=9, after_s=3)
 
     assert result.protection is not None
     assert result.protection.undone[:1] == ("stateless-mail",)
@@ -61,7 +61,7 @@ def test_a_change_that_makes_it_worse_is_undone_and_the_next_one_helps() -> None
 
 
 def test_three_times_the_load_changes_nothing() -> None:
-    result = protected("benign-surge", before_s=5, attack_s=4, after_s=2)
+    result = protected("benign-surge", before_s=4, attack_s=4, after_s=1)
 
     assert result.protection is not None
     assert (result.protection.changes, result.protection.critical_incidents) == (0, 0)
