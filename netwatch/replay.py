@@ -1,6 +1,6 @@
 """A replay: capture files through the pipeline, and everything worth telling about it as one value.
 
-Reading and decoding run ahead in a thread of their own; the tables, windows and detectors follow in the caller's.
+Reading, decoding and the pipeline's intake run ahead in a thread of their own; sessions, windows and detectors follow in the caller's.
 """
 
 import collections
@@ -62,21 +62,21 @@ def replay_captures(
     """
     decoder, pipeline = Decoder(inner=settings.inner), Pipeline(settings)
     retelling = Retelling(pipeline, tell) if tell is not None else None
-    with Ahead(decoded(captures, decoder)) as blocks:
-        for block in blocks:
-            pipeline.feed(block)
+    with Ahead(pipeline.intake.parts(decoded(captures, decoder))) as parts:
+        for part in parts:
+            pipeline.take(part)
     pipeline.finish()
     if retelling is not None:
         retelling.finish()
     errors = dict(decoder.errors)
-    if pipeline.clock.mended:
-        errors["wrong_time_stamp"] = pipeline.clock.mended
+    if pipeline.intake.clock.mended:
+        errors["wrong_time_stamp"] = pipeline.intake.clock.mended
     return Replay(
         captures=tuple(capture_summary(capture) for capture in captures),
-        traffic=msgspec.structs.replace(decoder.traffic, flows=pipeline.flows.distinct),
+        traffic=msgspec.structs.replace(decoder.traffic, flows=pipeline.intake.flows.distinct),
         firewall=firewall_summary(pipeline),
         incidents=tuple(recommended(incident, pipeline) for incident in pipeline.incidents),
-        what_if=tuple(trial.outcome(pipeline.clock.now_ns or 0) for trial in pipeline.trials),
+        what_if=tuple(trial.outcome(pipeline.intake.clock.now_ns or 0) for trial in pipeline.trials),
         series=pipeline.line.series.points(),
         services=pipeline.directory.services,
         decode_errors=errors,
@@ -145,7 +145,7 @@ def capture_summary(capture: Capture) -> CaptureSummary:
 
 def firewall_summary(pipeline: Pipeline) -> FirewallSummary:
     settings, sessions = pipeline.settings, pipeline.line.sessions
-    counts = sessions.counts(pipeline.clock.now_ns or 0)
+    counts = sessions.counts(pipeline.intake.clock.now_ns or 0)
     states = zip(SessionState, counts.all.by_state, strict=True)
     return FirewallSummary(
         profile=settings.profile.name,

@@ -1,7 +1,7 @@
 """A capture file as a stream of blocks of frames, whatever its container, compression or damage.
 
-Each block is a buffer of its own: nothing here touches or keeps it once it was handed out, so it may be decoded in another thread and
-lives as long as its reader wants. Only a record that is not whole yet is copied, to the front of the next block. Memory therefore does
+Each block is a buffer of its own: nothing here touches it once it was handed out, as long as its reader holds any of it, so it may be
+decoded in another thread. Only a record that is not whole yet is copied, to the front of the next block. Memory therefore does
 not depend on the size of the file.
 """
 
@@ -134,7 +134,7 @@ class Capture:
     def _refill(self) -> None:
         """Put new bytes behind those that are left."""
         filled = len(self._rest)
-        data = self._buffers.rows(filled + self._chunk_bytes, np.uint8)
+        data = self._buffers.octets(filled + self._chunk_bytes)
         data[:filled] = self._rest
         view = data.data
         while filled < len(data) and not self._ended:

@@ -29,8 +29,11 @@ class Buffers:
         self._kept: list[NDArray[np.uint8]] = []
 
     def rows(self, count: int, dtype: DTypeLike) -> Rows:
-        """``count`` rows in memory that nobody else holds. Never more than twice as large as they are: a piece lives as long as its rows."""
-        wanted = count * np.dtype(dtype).itemsize
+        """``count`` rows in memory that nobody else holds."""
+        return self.octets(count * np.dtype(dtype).itemsize).view(dtype)
+
+    def octets(self, wanted: int) -> NDArray[np.uint8]:
+        """Memory that nobody else holds. A piece lives as long as what was given of it, so it is never twice as large."""
         for number in range(len(self._kept)):
             if wanted <= len(self._kept[number]) <= 2 * wanted and sys.getrefcount(self._kept[number]) == UNHELD:
                 self._kept.append(self._kept.pop(number))
@@ -38,4 +41,4 @@ class Buffers:
         else:
             del self._kept[: len(self._kept) + 1 - MOST_KEPT]
             self._kept.append(np.empty(wanted + wanted // SPARE, np.uint8))
-        return self._kept[-1][:wanted].view(dtype)
+        return self._kept[-1][:wanted]

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from netwatch.jit import njit
 from netwatch.model.packet import Rows
 
 SECOND_NS = 1_000_000_000
@@ -29,6 +30,20 @@ LONGEST_SILENT_S = 60
 
 COARSE_AFTER_S = 3600
 """… after which they double without bound, so that years cost no more than hours."""
+
+
+@njit
+def run_on(packets: Rows, latest_ns: int, times_ns: NDArray[np.int64]) -> bool:
+    """Write when each packet counts as having come, never before the one in front of it. ``False``: a wrong time stamp must be mended."""
+    ahead_ns = latest_ns
+    for number in range(len(packets)):
+        ts_ns = packets[number].ts_ns
+        if ahead_ns - ts_ns > LEAP_NS and number:
+            return False
+        ahead_ns = ts_ns
+        latest_ns = max(latest_ns, ts_ns)
+        times_ns[number] = latest_ns
+    return True
 
 
 class Border(msgspec.Struct, frozen=True):
@@ -89,17 +104,21 @@ class EventClock:
         self._window_start_ns = now_ns - now_ns % SECOND_NS
 
     def _running_time(self, packets: Rows) -> NDArray[np.int64]:
-        ts_ns = packets["ts_ns"]
+        times_ns = np.empty(len(packets), np.int64)
+        if not run_on(packets, self.now_ns or 0, times_ns):
+            self._mend(packets["ts_ns"])
+            np.maximum(np.maximum.accumulate(packets["ts_ns"]), self.now_ns or 0, out=times_ns)
+        if self.now_ns is None:
+            self._begin(int(times_ns[0]))
+        return times_ns
+
+    def _mend(self, ts_ns: NDArray[np.int64]) -> None:
         for _ in range(LEAP_PASSES):
             leaps = np.flatnonzero(ts_ns[:-1] - ts_ns[1:] > LEAP_NS)
             if not len(leaps):
                 break
             ts_ns[leaps] = ts_ns[leaps + 1]
             self.mended += len(leaps)
-        if self.now_ns is None:
-            self._begin(int(ts_ns[0]))
-        start_ns = self.now_ns if self.now_ns is not None else int(ts_ns[0])
-        return np.maximum(np.maximum.accumulate(ts_ns), start_ns)
 
     def _borders(self, now_ns: int) -> Iterator[Border]:
         """Close windows until ``now_ns`` lies in the one that is open."""
