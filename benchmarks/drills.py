@@ -1,4 +1,6 @@
-"""Every drill several times over, with netwatch and without: what each costs. ``python -m benchmarks.drills [--runs N] [--only …] [--write]``.
+"""Every drill several times over, with netwatch and without: what each costs.
+
+``python -m benchmarks.drills [--runs N] [--only …] [--write]``.
 
 Times are of this machine and its load; what holds elsewhere is the comparison with the same drill without protection.
 """
@@ -17,7 +19,7 @@ SETTLED_S = 2
 """Success is asked for from so long after the first change on."""
 
 HEADER = (
-    "| drill | impact s, median (worst) | without netwatch | detected s | first change s | success 2 s after it | changes undone | CPU s | MB |\n"
+    "| drill | impact s, median (worst) | without netwatch | detected s | first change s | success 2 s after it | undone | CPU s | MB |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
 
