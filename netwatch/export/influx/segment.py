@@ -88,14 +88,15 @@ class Segment:
         self.lines += lines
 
     def sync(self) -> None:
-        """Have what was written survive a power loss.
+        """Have what was written survive a power loss. May take as long as the disk likes, while another thread reads.
 
         Raises:
             OSError: the disk failed.
         """
         if self._file is not None and self._synced_bytes < self.bytes:
+            written = self.bytes
             os.fsync(self._file)
-            self._synced_bytes = self.bytes
+            self._synced_bytes = written
 
     def finish(self) -> None:
         """Nothing more will be appended."""

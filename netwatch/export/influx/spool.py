@@ -110,13 +110,14 @@ class Spool:
             self._trim()
 
     def sync(self) -> None:
-        """Have everything survive a power loss."""
-        with self._lock:
-            if self._segments:
-                try:
-                    self._segments[-1].sync()
-                except OSError as error:
-                    self._disk_refused(error)
+        """Have everything survive a power loss. The thread that appends calls it, so that the newest segment stays what it is; the one
+        that reads need not wait for the disk."""
+        newest = self._segments[-1] if self._segments else None
+        if newest is not None:
+            try:
+                newest.sync()
+            except OSError as error:
+                self._disk_refused(error)
 
     @property
     def unsent_lines(self) -> int:
@@ -153,7 +154,6 @@ class Spool:
         """Delete what the server has had for long enough."""
         with self._lock:
             if self._caught_up and self._segments and now_s - self._begun_s >= SEGMENT_S:
-                self._segments[-1].finish()
                 self._reading, self._offset, self._passed_lines = len(self._segments), 0, 0
                 self._finished = True
             while self._reading > 0:

@@ -10,6 +10,7 @@ Syntax: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -37,12 +38,16 @@ IN_TEXT = {**CONTROL, ord('"'): '\\"', ord("\\"): "\\\\"}
 FORMS = {FieldType.INTEGER: "{}=%di", FieldType.FLOAT: "{}=%s", FieldType.TEXT: '{}="%s"'}
 
 
+Values = tuple[Any, ...]
+Picker = Callable[[Values], Values]
+
+
 class _Form(NamedTuple):
     """How a row is written whose fields are there or absent in one certain way."""
 
-    template: str
-    present: Callable[[tuple[Any, ...]], tuple[Any, ...]]
-    numbers: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    template: str  # the series, the fields, the time
+    present: Picker | None  # None: all of them
+    numbers: Picker | None  # None: all of them
     texts: tuple[int, ...]  # places among those present
 
 
@@ -55,13 +60,12 @@ class LineWriter:
 
     def lines(self, points: Iterable[Point]) -> list[str]:
         """A line for each point, without its newline; a point that has nothing to say gives none."""
-        written = []
-        for point in points:
-            rows = self._rows.get(type(point))
+        written: list[str] = []
+        for point_type, run in groupby(points, type):
+            rows = self._rows.get(point_type)
             if rows is None:
-                rows = self._rows[type(point)] = _Rows(measurement_of(type(point)), self.refused)
-            if line := rows.line(astuple(point)):
-                written.append(line)
+                rows = self._rows[point_type] = _Rows(measurement_of(point_type), self.refused)
+            rows.write(map(astuple, run), written)
         return written
 
 
@@ -71,30 +75,45 @@ class _Rows:
     def __init__(self, measurement: Measurement, refused: Counter[str]) -> None:
         self._measurement = measurement
         self._refused = refused
-        self._fields = slice(1 + len(measurement.tags), None)
+        self._border = 1 + len(measurement.tags)  # between tags and fields
         self._optional = tuple(place for place, column in enumerate(measurement.columns) if column.optional)
         self._forms: dict[tuple[bool, ...], _Form] = {}
         self._series: dict[tuple[str, ...], str] = {}
 
-    def line(self, values: tuple[Any, ...]) -> str | None:
-        fields = values[self._fields]
-        absent = tuple([fields[place] is None for place in self._optional])
-        form = self._forms.get(absent) or self._new_form(absent)
-        time_s = values[0]
-        if not (-ORDINARY < sum(form.numbers(fields)) < ORDINARY and -LATEST_S < time_s < LATEST_S):
-            return self._line_with_oddities(values)
-        written = form.present(fields)
-        if form.texts:
-            written = _quoted(written, form.texts)
-        return f"{self._series_of(values)} {form.template % written} {round(time_s * 1000)}"
+    def write(self, points: Iterable[Values], written: list[str]) -> None:
+        """Add the lines of points. The loop that all figures go through: what it needs it has at hand."""
+        border, optional, forms, series = self._border, self._optional, self._forms, self._series
+        absent: tuple[bool, ...] = ()
+        time_s, time_ms = None, 0
+        for values in points:
+            fields = values[border:]
+            if optional:
+                absent = tuple([fields[place] is None for place in optional])
+            form = forms.get(absent) or self._new_form(absent)
+            template, present, numbers, texts = form
+            if not -ORDINARY < sum(fields if numbers is None else numbers(fields)) < ORDINARY:
+                self._write_with_oddities(values, written)
+                continue
+            if values[0] != time_s:
+                if not -LATEST_S < values[0] < LATEST_S:
+                    self._write_with_oddities(values, written)
+                    continue
+                time_s = values[0]
+                time_ms = round(time_s * 1000)
+            if present is not None:
+                fields = present(fields)
+            if texts:
+                fields = _quoted(fields, texts)
+            tags = values[1:border]
+            written.append(template % (series.get(tags) or self._new_series(tags), *fields, time_ms))
 
-    def _line_with_oddities(self, values: tuple[Any, ...]) -> str | None:
+    def _write_with_oddities(self, values: Values, written: list[str]) -> None:
         """The slow way: each value looked at."""
         if not -LATEST_S < values[0] < LATEST_S:
             self._refused["time"] += 1
-            return None
+            return
         parts = []
-        for column, value in zip(self._measurement.columns, values[self._fields], strict=True):
+        for column, value in zip(self._measurement.columns, values[self._border :], strict=True):
             if value is None:
                 continue
             if (reason := _wrong(column, value)) is not None:
@@ -104,40 +123,40 @@ class _Rows:
             parts.append(FORMS[column.type].format(column.name) % text)
         if not parts:
             self._refused["no_field"] += 1
-            return None
-        return f"{self._series_of(values)} {','.join(parts)} {round(values[0] * 1000)}"
+            return
+        written.append(f"{self._new_series(values[1 : self._border])} {','.join(parts)} {round(values[0] * 1000)}")
 
-    def _series_of(self, values: tuple[Any, ...]) -> str:
-        tags = values[1 : self._fields.start]
-        known = self._series.get(tags)
-        if known is None:
-            if len(self._series) >= SERIES_KEPT:
-                self._series.clear()
-            named = zip(self._measurement.tags, tags, strict=True)
-            known = self._series[tags] = ",".join([self._measurement.name, *(f"{tag[0]}={_in_tag(value)}" for tag, value in named)])
-        return known
+    def _new_series(self, tags: tuple[str, ...]) -> str:
+        """The measurement with its tags, which is remembered: there are few, and each is written again and again."""
+        if len(self._series) >= SERIES_KEPT:
+            self._series.clear()
+        named = zip(self._measurement.tags, tags, strict=True)
+        text = self._series[tags] = ",".join([self._measurement.name, *(f"{tag[0]}={_in_tag(value)}" for tag, value in named)])
+        return text
 
     def _new_form(self, absent: tuple[bool, ...]) -> _Form:
         gone = {place for place, is_absent in zip(self._optional, absent, strict=True) if is_absent}
         here = [(place, column) for place, column in enumerate(self._measurement.columns) if place not in gone]
+        numbers = [place for place, column in here if column.type is not FieldType.TEXT]
+        everything = len(self._measurement.columns)
         form = _Form(
-            ",".join(FORMS[column.type].format(column.name) for _, column in here),
-            _picker([place for place, _ in here]),
-            _picker([place for place, column in here if column.type is not FieldType.TEXT]),
+            f"%s {','.join(FORMS[column.type].format(column.name) for _, column in here)} %d",
+            None if len(here) == everything else _picker([place for place, _ in here]),
+            None if len(numbers) == everything else _picker(numbers),
             tuple(position for position, (_, column) in enumerate(here) if column.type is FieldType.TEXT),
         )
         self._forms[absent] = form
         return form
 
 
-def _picker(places: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+def _picker(places: list[int]) -> Picker:
     """The values at some places; ``itemgetter`` gives no tuple for one."""
     if len(places) > 1:
         return itemgetter(*places)
     return lambda values: tuple(values[place] for place in places)
 
 
-def _quoted(values: tuple[Any, ...], texts: tuple[int, ...]) -> tuple[Any, ...]:
+def _quoted(values: Values, texts: tuple[int, ...]) -> Values:
     changed = list(values)
     for position in texts:
         changed[position] = changed[position][:TEXT_CHARS].translate(IN_TEXT)

@@ -20,7 +20,7 @@ Exporter = Annotated[str, Tag("the address that sends flow records", "exporters 
 Reason = Annotated[str, Tag("why", "32 a stage, the rest is `other`")]
 
 
-class FirewallPoint(Point, frozen=True, kw_only=True):
+class FirewallPoint(Point, frozen=True, kw_only=True, gc=False):
     """The firewall, one row a window: the state table, what enters it, what is dropped and why."""
 
     measurement: ClassVar[str] = "netwatch_firewall"
@@ -104,7 +104,7 @@ class FirewallPoint(Point, frozen=True, kw_only=True):
     lost_packets_total: Annotated[int, Field("packets", "that netwatch did not see")]
 
 
-class ServicePoint(Point, frozen=True, kw_only=True):
+class ServicePoint(Point, frozen=True, kw_only=True, gc=False):
     """A service, one row a window: what was asked of it, what was completed, what it holds in the table."""
 
     measurement: ClassVar[str] = "netwatch_service"
@@ -153,7 +153,7 @@ class ServicePoint(Point, frozen=True, kw_only=True):
     completed_total: Annotated[int, Field("handshakes", "completed")]
 
 
-class CanaryPoint(Point, frozen=True, kw_only=True):
+class CanaryPoint(Point, frozen=True, kw_only=True, gc=False):
     """Each attempt of a canary to use a service through the firewall, at the time when it began."""
 
     measurement: ClassVar[str] = "netwatch_canary"
@@ -167,7 +167,7 @@ class CanaryPoint(Point, frozen=True, kw_only=True):
     failed_total: Annotated[int, Field("attempts", "of these, not answered")]
 
 
-class IncidentPoint(Point, frozen=True, kw_only=True):
+class IncidentPoint(Point, frozen=True, kw_only=True, gc=False):
     """An incident: a row a window while it lasts, and rows with an `event` for what is to be marked in a chart."""
 
     measurement: ClassVar[str] = "netwatch_incident"
@@ -191,7 +191,7 @@ class IncidentPoint(Point, frozen=True, kw_only=True):
     opened_total: Annotated[int | None, Field("incidents", "of this mode and service that were opened")] = None
 
 
-class ChangePoint(Point, frozen=True, kw_only=True):
+class ChangePoint(Point, frozen=True, kw_only=True, gc=False):
     """Mitigations by playbook: a row a second with what is in force, and rows with an `event` for each thing that happened."""
 
     measurement: ClassVar[str] = "netwatch_change"
@@ -216,7 +216,7 @@ class ChangePoint(Point, frozen=True, kw_only=True):
     failed_total: Annotated[int, Field("changes", "that the firewall refused")]
 
 
-class RulePoint(Point, frozen=True, kw_only=True):
+class RulePoint(Point, frozen=True, kw_only=True, gc=False):
     """A counter of netwatch's own nftables table, live only, one row a window: what mitigations do to packets."""
 
     measurement: ClassVar[str] = "netwatch_rule"
@@ -228,7 +228,7 @@ class RulePoint(Point, frozen=True, kw_only=True):
     packets_total: Annotated[int, Field("packets", "counted")]
 
 
-class ExporterPoint(Point, frozen=True, kw_only=True):
+class ExporterPoint(Point, frozen=True, kw_only=True, gc=False):
     """A source of flow records, one row a second: the part of netwatch named `exporter` and its address."""
 
     measurement: ClassVar[str] = "netwatch_exporter"
@@ -241,7 +241,7 @@ class ExporterPoint(Point, frozen=True, kw_only=True):
     healthy: Annotated[int, Field("", "1 while it sends what can be read")]
 
 
-class SelfPoint(Point, frozen=True, kw_only=True):
+class SelfPoint(Point, frozen=True, kw_only=True, gc=False):
     """A part of netwatch, one row a second."""
 
     measurement: ClassVar[str] = "netwatch_self"
@@ -260,7 +260,7 @@ class SelfPoint(Point, frozen=True, kw_only=True):
     memory_bytes: Annotated[int | None, Field("B", "of memory; stage `netwatch`")]
 
 
-class DropPoint(Point, frozen=True, kw_only=True):
+class DropPoint(Point, frozen=True, kw_only=True, gc=False):
     """What a part of netwatch dropped, by reason, one row a second."""
 
     measurement: ClassVar[str] = "netwatch_drop"

@@ -10,7 +10,7 @@ from netwatch.export.metrics.change_points import Changes
 from netwatch.export.metrics.incident_points import Incidents
 from netwatch.export.metrics.measurements import CanaryPoint
 from netwatch.export.metrics.schema import Point
-from netwatch.export.metrics.self_points import exporter_points, self_points
+from netwatch.export.metrics.self_points import self_points
 from netwatch.export.metrics.totals import CanaryTotals, FirewallTotals, ServiceTotals
 from netwatch.export.metrics.window_points import firewall_point, rule_points, service_point
 from netwatch.model.canary import CanaryResult
@@ -50,7 +50,6 @@ class Points:
             case SelfReported():
                 return [
                     *self_points(event, site=self._site, firewall=self._firewall, window_ended_s=self._window_ended_s),
-                    *exporter_points(event, site=self._site, firewall=self._firewall),
                     *self._changes.in_force(event),
                 ]
             case _:

@@ -35,8 +35,8 @@ class FieldType(Enum):
     TEXT = "text"
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a measurement. A field that is None is not written."""
+class Point(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One row of a measurement. A field that is None is not written. It holds only texts and numbers, so no collector need visit it."""
 
     measurement: ClassVar[str] = ""
     time_s: float  # since the epoch; written to the millisecond, as finely as VictoriaMetrics keeps it

@@ -1,9 +1,9 @@
 """How netwatch itself does, as points: a row for each of its parts, and for each source of flow records."""
 
 from collections.abc import Iterator
-from itertools import islice
 
 from netwatch.export.metrics.measurements import DropPoint, ExporterPoint, SelfPoint
+from netwatch.export.metrics.schema import Point
 from netwatch.model.event import SelfReported, StageReport
 
 WHOLE = "netwatch"
@@ -16,9 +16,28 @@ STAGES_SHOWN, REASONS_SHOWN = 200, 32
 OTHER = "other"
 
 
-def self_points(event: SelfReported, *, site: str, firewall: str, window_ended_s: float | None) -> Iterator[SelfPoint | DropPoint]:
+def self_points(event: SelfReported, *, site: str, firewall: str, window_ended_s: float | None) -> list[Point]:
     """``window_ended_s``: the end of the newest window that was told."""
-    yield SelfPoint(
+    points: list[Point] = [_whole(event, site, firewall, window_ended_s)]
+    stages = exporters = 0
+    for stage in event.stages:
+        if stage.stage.startswith(EXPORTER):
+            exporters += 1
+            if exporters > STAGES_SHOWN:
+                continue
+            points.append(_exporter(stage, event.time_s, site, firewall))
+        else:
+            stages += 1
+            if stages > STAGES_SHOWN:
+                continue
+            points.append(_stage(stage, event.time_s, site, firewall))
+        if stage.dropped:
+            points += drop_points(stage, event.time_s, site=site, firewall=firewall)
+    return points
+
+
+def _whole(event: SelfReported, site: str, firewall: str, window_ended_s: float | None) -> SelfPoint:
+    return SelfPoint(
         time_s=event.time_s,
         site=site,
         firewall=firewall,
@@ -34,39 +53,38 @@ def self_points(event: SelfReported, *, site: str, firewall: str, window_ended_s
         cpu_seconds_total=event.cpu_s,
         memory_bytes=event.memory_bytes,
     )
-    for stage in islice((stage for stage in event.stages if not stage.stage.startswith(EXPORTER)), STAGES_SHOWN):
-        yield SelfPoint(
-            time_s=event.time_s,
-            site=site,
-            firewall=firewall,
-            stage=stage.stage,
-            taken_total=stage.taken,
-            given_total=stage.given,
-            dropped_total=sum(stage.dropped.values()),
-            queued=stage.queued,
-            restarts_total=stage.restarts,
-            healthy=int(stage.healthy),
-            detection_delay_s=None,
-            window_age_s=None,
-            cpu_seconds_total=None,
-            memory_bytes=None,
-        )
-        yield from drop_points(stage, event.time_s, site=site, firewall=firewall)
 
 
-def exporter_points(event: SelfReported, *, site: str, firewall: str) -> Iterator[ExporterPoint | DropPoint]:
-    for stage in islice((stage for stage in event.stages if stage.stage.startswith(EXPORTER)), STAGES_SHOWN):
-        yield ExporterPoint(
-            time_s=event.time_s,
-            site=site,
-            firewall=firewall,
-            exporter=stage.stage.removeprefix(EXPORTER),
-            records_total=stage.taken,
-            decoded_total=stage.given,
-            dropped_total=sum(stage.dropped.values()),
-            healthy=int(stage.healthy),
-        )
-        yield from drop_points(stage, event.time_s, site=site, firewall=firewall)
+def _stage(stage: StageReport, time_s: float, site: str, firewall: str) -> SelfPoint:
+    return SelfPoint(
+        time_s=time_s,
+        site=site,
+        firewall=firewall,
+        stage=stage.stage,
+        taken_total=stage.taken,
+        given_total=stage.given,
+        dropped_total=sum(stage.dropped.values()),
+        queued=stage.queued,
+        restarts_total=stage.restarts,
+        healthy=int(stage.healthy),
+        detection_delay_s=None,
+        window_age_s=None,
+        cpu_seconds_total=None,
+        memory_bytes=None,
+    )
+
+
+def _exporter(stage: StageReport, time_s: float, site: str, firewall: str) -> ExporterPoint:
+    return ExporterPoint(
+        time_s=time_s,
+        site=site,
+        firewall=firewall,
+        exporter=stage.stage[len(EXPORTER) :],
+        records_total=stage.taken,
+        decoded_total=stage.given,
+        dropped_total=sum(stage.dropped.values()) if stage.dropped else 0,
+        healthy=stage.healthy,
+    )
 
 
 def drop_points(stage: StageReport, time_s: float, *, site: str, firewall: str) -> Iterator[DropPoint]:
