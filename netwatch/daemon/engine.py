@@ -22,6 +22,7 @@ from netwatch.config import ReplaySettings
 from netwatch.daemon.live_table import LiveTable
 from netwatch.decode import Decoder
 from netwatch.decode.reorder import Reordering
+from netwatch.export.series import SeriesBuilder
 from netwatch.model.incident import Finding, Incident
 from netwatch.model.service import Service
 from netwatch.model.window import Window
@@ -141,6 +142,7 @@ class Engine:
     def _work(self) -> None:
         pipeline = Pipeline(self._settings, rehearses=True, hash_seed=self.seed)
         pipeline.line.view = self.table
+        pipeline.line.series = SeriesBuilder(max_points=2)  # for a report; live, sinks keep the past
         pipeline.line.listeners.append(lambda *found: self._judged(pipeline, *found))
         if self._capture is None:
             self._capture = self._open()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from netwatch.doctor.check import Check, failed, ok, warning
-from netwatch.jit import cache_folder
+from netwatch.jit.folder import cache_folder
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}
 OLDEST_KERNEL = (5, 8)
@@ -76,7 +76,9 @@ def _clock() -> Check:
 
 
 def _cache() -> Check:
-    folder = cache_folder("decode")
+    import netwatch.decode.kernel  # noqa: F401
+
+    folder = cache_folder("netwatch.decode.kernel")
     if folder is None:
         return warning(
             "kernel cache",

@@ -71,7 +71,7 @@ def test_a_cure_keeps_the_table_from_filling_and_no_healthy_session_pays(case: C
 
 
 def test_every_mode_has_an_attack_that_is_told_and_a_benign_twin_that_is_not() -> None:
-    for mode in Mode:
+    for mode in set(Mode) - {Mode.FAILOVER_WITHOUT_SYNC}:  # only a live firewall can lose its state
         captures = scenarios()[mode].captures
         assert {"attack", "benign"} <= set(captures)
         for name, runs in captures.items():
