@@ -115,11 +115,12 @@ class RetryStorm:
     def _evidence(after: _Aftermath, window: Window, service: ServiceWindow) -> tuple[Evidence, ...]:
         attempts_per_s = service.new_attempts / window.duration_s
         before, known = facts.number(after.before.level), facts.percent(after.known_share.value)
-        text = f"{facts.number(attempts_per_s)} attempts/s, {before} before the outage; {known} of the sources are known"
+        text = f"{facts.number(attempts_per_s)} attempts/s; {known} of the sources are known"
         missed = f"follows an outage of {facts.duration(after.lasted_s)} in which {facts.number(after.missed)} handshakes were missed"
         new_per_s = window.firewall.new_sessions / window.duration_s
         return (
             facts.traffic("attempts_per_s", attempts_per_s, text),
             facts.health("outage_s", after.lasted_s, missed),
             facts.state("new_per_s", new_per_s, f"{facts.number(new_per_s)} new entries/s; {facts.fill(window.firewall)}"),
+            facts.traffic("normal_attempts_per_s", after.before.level, f"{before} attempts/s before the outage"),
         )

@@ -58,7 +58,17 @@ class Unmodelled(Effect, frozen=True, tag="unmodelled"):
     """It works on packets that the session-table model cannot tell apart, or on what it does not hold."""
 
     reason: str
-    per_s: PositiveInt | None = None  # a rate that the text uses
 
 
-AnyEffect = Synproxy | ShortTimeouts | PrefixMeter | PrefixDrop | ConnectionLimit | Evict | Unmodelled
+class Ramp(Unmodelled, frozen=True, tag="ramp"):
+    """All senders together open no more than a rate of sessions: the lowest tier that lets the normal through, with some to spare."""
+
+    tiers: tuple[PositiveInt, ...]  # of rules/nftables/base.nft, rising
+    over_normal: Positive = 1.25
+
+    def per_s(self, normal_per_s: float) -> int | None:
+        """The tier for a service's normal rate; None if that is above all."""
+        return next((tier for tier in self.tiers if tier >= self.over_normal * normal_per_s), None)
+
+
+AnyEffect = Synproxy | ShortTimeouts | PrefixMeter | PrefixDrop | ConnectionLimit | Evict | Ramp | Unmodelled

@@ -27,6 +27,9 @@ KINDS_NEEDED = 2
 OF_ONE_PACKET = frozenset({"SYN_SENT", "SYN_RECV", "UDP_UNREPLIED"})
 """States that a single packet of anybody's makes."""
 
+TOO_MANY = 2.0
+"""Times what fits: then less than half of those who ask find room, and another cure is better."""
+
 HITS_OF_CHANCE = 1
 """A healthy session that ends by itself may look as if a rehearsed plan had hit it."""
 
@@ -140,9 +143,9 @@ def keeps_up(request: Request) -> Refusal | None:
     if draft.evict is None or not frozenset(draft.evict.states) <= OF_ONE_PACKET or not all(_only_ages(part) for part in draft.parts):
         return None
     age_s = draft.evict.min_idle_s + draft.evict.repeat_s + 1.0  # idle times are whole seconds
-    if request.new_per_s * age_s <= request.limit:
+    if request.new_per_s * age_s <= TOO_MANY * request.limit:
         return None
-    text = f"{request.new_per_s:,.0f} new sessions/s for {age_s:.0f} s are more than the {request.limit:,} that fit"
+    text = f"{request.new_per_s:,.0f} new sessions/s for {age_s:.0f} s are more than twice the {request.limit:,} that fit"
     return Refusal(Guard.KEEPS_UP, text, for_good=True)
 
 

@@ -20,7 +20,7 @@ import msgspec
 from netwatch.errors import ConfigError
 from netwatch.mitigate.commands import commands
 from netwatch.mitigate.effect import Evict
-from netwatch.mitigate.playbook import Caution, Need, Playbook, admission, aim, recommend
+from netwatch.mitigate.playbook import Caution, Need, Playbook, admission, aim, figures_of, recommend
 from netwatch.model.change import Change, Element
 from netwatch.model.incident import Incident, Recommendation
 from netwatch.model.plan import Admission, Eviction
@@ -118,9 +118,9 @@ def draft_of(rung: Rung, number: int, incident: Incident, *, services: Sequence[
     parts: list[Playbook] = []
     for playbook in rung.playbooks:
         target = aim(playbook, incident, services, never_block)
-        figures = {"life_s": min(LIFE_S, playbook.life_s), **msgspec.structs.asdict(playbook.effect)}
-        lines = commands(playbook.apply, target, figures) if target is not None else ()
-        if target is None or not lines:
+        figures = figures_of(playbook, incident, life_s=min(LIFE_S, playbook.life_s))
+        lines = commands(playbook.apply, target, figures) if target is not None and figures is not None else ()
+        if target is None or figures is None or not lines:
             if playbook is rung.playbooks[0]:
                 return None
             continue

@@ -11,11 +11,14 @@ from typing import Annotated, assert_never
 import msgspec
 
 from netwatch.mitigate.commands import commands, protecting
-from netwatch.mitigate.effect import AnyEffect, ConnectionLimit, Evict, PrefixDrop, PrefixMeter, ShortTimeouts, Synproxy, Unmodelled
+from netwatch.mitigate.effect import AnyEffect, ConnectionLimit, Evict, PrefixDrop, PrefixMeter, Ramp, ShortTimeouts, Synproxy, Unmodelled
 from netwatch.mitigate.target import Target, target_of
 from netwatch.model.incident import Incident, Mode, Recommendation
 from netwatch.model.plan import Admission, Eviction
 from netwatch.model.service import Service
+
+NORMAL_RATE = "normal_attempts_per_s"
+"""The evidence that says how many sessions a second are asked for normally."""
 
 
 class Need(StrEnum):
@@ -69,6 +72,16 @@ def aim(playbook: Playbook, incident: Incident, services: Sequence[Service], nev
     return target
 
 
+def figures_of(playbook: Playbook, incident: Incident, *, life_s: float) -> dict[str, object] | None:
+    """The figures that its commands are written with; None if the incident does not say what one of them must be."""
+    figures = {"life_s": life_s, **msgspec.structs.asdict(playbook.effect)}
+    if isinstance(playbook.effect, Ramp):
+        normal_per_s = next((one.value for one in incident.evidence if one.name == NORMAL_RATE), None)
+        tier = playbook.effect.per_s(normal_per_s) if normal_per_s is not None else None
+        return None if tier is None else figures | {"per_s": tier}
+    return figures
+
+
 def recommend(
     incident: Incident, ladder: Sequence[Playbook], *, services: Sequence[Service], never_block: Sequence[str]
 ) -> Recommendation | None:
@@ -77,8 +90,8 @@ def recommend(
         target = aim(playbook, incident, services, never_block)
         if target is None:
             continue
-        figures = {"life_s": playbook.life_s, **msgspec.structs.asdict(playbook.effect)}
-        if changes := commands(playbook.apply, target, figures):
+        figures = figures_of(playbook, incident, life_s=playbook.life_s)
+        if figures is not None and (changes := commands(playbook.apply, target, figures)):
             guards = protecting(never_block) if any(line.startswith("nft ") for line in changes) else ()
             return Recommendation(playbook.name, guards + changes, commands(playbook.undo, target, figures))
     return None

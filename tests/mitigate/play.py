@@ -36,7 +36,7 @@ CURE, SECOND, THIRD = "synproxy+evict-half-open", "evict-half-open+prefix-meter"
 
 TRIED_HERE = {
     Mode.SYN_FLOOD: ("synproxy+evict-half-open", "evict-half-open+prefix-meter", "short-timeouts+evict-half-open", "prefix-drop"),
-    Mode.TABLE_FULL: ("evict-idle+connection-limit", "evict-half-open", "evict-closing+short-timeouts", "prefix-meter", "admission-ramp"),
+    Mode.TABLE_FULL: ("evict-idle+connection-limit", "evict-half-open", "evict-closing+short-timeouts", "prefix-meter"),
 }
 """Ladders of these tests' own: they are about the life of any mitigation, and not about which one is the best."""
 
@@ -72,7 +72,10 @@ def incident(
         onset_s=onset_s,
         detected_s=onset_s + 1,
         ended_s=ended_s,
-        evidence=tuple(Evidence(name, 1.0, kind, name) for name, kind in zip(names or ("a", "b", "c"), kinds, strict=False)),
+        evidence=(
+            Evidence("normal_attempts_per_s", 80.0, kinds[0], "80 attempts/s"),
+            *(Evidence(name, 1.0, kind, name) for name, kind in zip(names or ("a", "b", "c"), kinds, strict=False)),
+        ),
         attribution=tuple(Attribution("prefix", prefix, 0.9) for prefix in prefixes) or (Attribution("spoofed", "9 sources", 1.0),),
         timeline=(),
         consequences=consequences,

@@ -131,8 +131,8 @@ def test_reasons_that_pass_come_after_reasons_that_stay() -> None:
 @pytest.mark.parametrize(
     ("rung", "mode", "new_per_s", "refused"),
     [
-        ("evict-half-open", Mode.TABLE_FULL, 1500.0, False),  # 5 s until they are evicted: 7,500 of 10,000
-        ("evict-half-open", Mode.TABLE_FULL, 2500.0, True),
+        ("evict-half-open", Mode.TABLE_FULL, 3900.0, False),  # 5 s until they are evicted: 19,500, and 10,000 fit
+        ("evict-half-open", Mode.TABLE_FULL, 4100.0, True),
         ("short-timeouts+evict-half-open", Mode.SYN_FLOOD, 50_000.0, True),
         ("synproxy+evict-half-open", Mode.SYN_FLOOD, 50_000.0, False),  # no entry is made any more
         ("evict-half-open+prefix-meter", Mode.SYN_FLOOD, 50_000.0, False),

@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 
 from netwatch.enforce.base_table import base_table
@@ -9,7 +10,7 @@ from netwatch.enforce.lines import elements_of as elements_as_listed
 from netwatch.errors import ConfigError
 from netwatch.mitigate.ladder import combined, draft_of, elements_of, next_draft, recommend_rung, rungs
 from netwatch.model.change import Change, Element
-from netwatch.model.incident import Incident, Mode
+from netwatch.model.incident import Evidence, EvidenceKind, Incident, Mode
 from netwatch.model.plan import Admission, Eviction
 from netwatch.model.service import Service
 from netwatch.rulebook import all_playbooks, rules_folder
@@ -68,7 +69,21 @@ def test_a_companion_that_does_not_fit_stays_behind_and_a_leader_that_does_not_e
 
 def test_the_shell_of_a_text_for_people_is_taken_off_but_not_the_quotes_of_nft() -> None:
     made = change("admission-ramp", incident(mode=Mode.RETRY_STORM))
-    assert made.nft == ('add element inet netwatch ramp4 { 203.0.113.25 . 25 timeout 60s : "ramp_25" }',)
+    assert made.nft == ('add element inet netwatch ramp4 { 203.0.113.25 . 25 timeout 60s : "ramp_100" }',)
+
+
+def test_a_ramp_lets_the_normal_rate_through_and_is_not_tried_where_none_is_known() -> None:
+    (rung,) = rungs(["admission-ramp"], all_playbooks())
+
+    def tier(normal_per_s: float) -> str:
+        known = (Evidence("normal_attempts_per_s", normal_per_s, EvidenceKind.TRAFFIC, ""),)
+        storm = msgspec.structs.replace(incident(mode=Mode.RETRY_STORM), evidence=known)
+        draft = draft_of(rung, 0, storm, services=SERVICES, never_block=())
+        return "none" if draft is None else draft.nft[0].rpartition("ramp_")[2].rstrip('" }')
+
+    assert [tier(normal_per_s) for normal_per_s in (0.5, 8.0, 8.1, 80.0, 800.0, 801.0)] == ["10", "10", "25", "100", "1000", "none"]
+    unknown = msgspec.structs.replace(incident(mode=Mode.RETRY_STORM), evidence=())
+    assert draft_of(rung, 0, unknown, services=SERVICES, never_block=()) is None
 
 
 def test_every_line_of_every_rung_ends_by_itself_within_the_change_and_can_be_undone() -> None:

@@ -7,7 +7,7 @@ import pytest
 from netwatch.errors import ConfigError
 from netwatch.mitigate.effect import ShortTimeouts
 from netwatch.mitigate.playbook import Playbook, admission, recommend
-from netwatch.model.incident import Attribution, Incident, Mode, Severity
+from netwatch.model.incident import Attribution, Evidence, EvidenceKind, Incident, Mode, Severity
 from netwatch.model.plan import Eviction
 from netwatch.model.service import Service
 from netwatch.rulebook import find, load, names, rules_folder
@@ -34,7 +34,7 @@ def incident(
         onset_s=30.0,
         detected_s=31.0,
         ended_s=None,
-        evidence=(),
+        evidence=(Evidence("normal_attempts_per_s", 19.0, EvidenceKind.TRAFFIC, "19 attempts/s before the outage"),),
         attribution=tuple(Attribution("prefix", prefix, share) for prefix in prefixes) or (Attribution("spoofed", "3000 sources", 1.0),),
         timeline=(),
     )
