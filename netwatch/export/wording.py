@@ -3,7 +3,7 @@
 from netwatch.export import figures
 from netwatch.export.figures import count, percent, plural
 from netwatch.export.verdict import firewall_name, spoofed_crowd
-from netwatch.model.incident import Attribution, EvidenceKind, Incident, Mode
+from netwatch.model.incident import LIVE_ONLY, Attribution, EvidenceKind, Incident, Mode
 from netwatch.model.packet import TrafficCounts
 from netwatch.model.plan import WhatIfResult
 from netwatch.model.replay import CaptureSummary, FirewallSummary, Replay
@@ -136,7 +136,8 @@ def outcome(result: WhatIfResult) -> str:
 
 def watched(replay: Replay) -> list[str]:
     """What was looked at where nothing was found: silence must say what it is silent about."""
-    lines = [f"{plural(len(Mode), 'failure mode')} looked for: {', '.join(Mode)}"]
+    modes = [mode for mode in Mode if mode not in LIVE_ONLY]
+    lines = [f"{plural(len(modes), 'failure mode')} looked for: {', '.join(modes)}"]
     if replay.services:
         names = [figures.printable(service.label) + (" (learned)" if service.learned else "") for service in replay.services[:12]]
         more = f" and {len(replay.services) - 12} more" if len(replay.services) > 12 else ""

@@ -23,6 +23,10 @@ class Mode(StrEnum):
     SERVICE_SILENT = "service-silent"
 
 
+LIVE_ONLY = frozenset({Mode.FAILOVER_WITHOUT_SYNC})
+"""Modes that only the firewall itself can tell, so that no replay finds them."""
+
+
 class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"

@@ -4,7 +4,7 @@ import pytest
 
 from netwatch.collect import expand, open_capture
 from netwatch.config import replay_settings
-from netwatch.model.incident import Incident, Mode
+from netwatch.model.incident import LIVE_ONLY, Incident, Mode
 from netwatch.model.replay import Replay
 from netwatch.replay import replay_captures
 from tests.scenarios.expected import Case, Expected, cases, scenarios
@@ -71,7 +71,7 @@ def test_a_cure_keeps_the_table_from_filling_and_no_healthy_session_pays(case: C
 
 
 def test_every_mode_has_an_attack_that_is_told_and_a_benign_twin_that_is_not() -> None:
-    for mode in set(Mode) - {Mode.FAILOVER_WITHOUT_SYNC}:  # only a live firewall can lose its state
+    for mode in set(Mode) - LIVE_ONLY:
         captures = scenarios()[mode].captures
         assert {"attack", "benign"} <= set(captures)
         for name, runs in captures.items():
