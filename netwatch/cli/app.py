@@ -9,7 +9,7 @@ import sys
 import typer
 
 from netwatch import __version__
-from netwatch.cli import config, control, doctor, drill, flows, incidents, notify, replay, rules, run
+from netwatch.cli import config, control, dashboards, doctor, drill, flows, incidents, notify, replay, rules, run
 from netwatch.errors import NetwatchError, UsageError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -50,6 +50,7 @@ app.command(short_help="Turn a proposed plan down.")(control.decline)
 app.command(short_help="Take a change back now.")(control.undo)
 app.command(short_help="How the running netwatch does.")(control.status)
 app.command(short_help="What this machine and this configuration lack.")(doctor.doctor)
+app.command(short_help="Dashboards and alert rules for Grafana.")(dashboards.dashboards)
 app.add_typer(rules.app, name="rules")
 app.add_typer(config.app, name="config")
 app.add_typer(notify.app, name="notify")
