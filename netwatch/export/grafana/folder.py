@@ -73,4 +73,5 @@ def _provider(connection: Connection) -> Mapping[str, Any]:
 
 
 def _yaml(content: Mapping[str, Any]) -> str:
-    return HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=140)
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=140)
+    return HEAD + text
