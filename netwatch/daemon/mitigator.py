@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from netwatch.daemon.engine import Engine, Judged
+from netwatch.daemon.recorder import Recorder
 from netwatch.enforce.driver import Driver
 from netwatch.enforce.ruleset import TableState
 from netwatch.enforce.selection import HALF_OPEN, Hashes, states_of
@@ -25,11 +26,10 @@ from netwatch.mitigate.reconcile import reconcile, undone
 from netwatch.mitigate.settings import MitigationSettings, OperatingMode
 from netwatch.model.canary import CanaryResult
 from netwatch.model.change import Change, Element, EventType, MitigationEvent, Plan, Rehearsal
-from netwatch.model.event import ErrorTold, Event, StageReport
-from netwatch.model.incident import Incident, Mode
+from netwatch.model.event import ErrorTold, Event
+from netwatch.model.incident import Mode
 from netwatch.model.plan import Admission
 from netwatch.pipeline import Pipeline
-from netwatch.store.journal import Journal
 from netwatch.track.lively import lively_hashes, silent_hashes
 
 STOPS_WITHIN_S = 2.0
@@ -49,7 +49,7 @@ class Mitigator:
         ladders: Mapping[Mode, Sequence[Rung]],
         *,
         open_driver: Callable[[], Driver],
-        journal: Journal,
+        recorder: Recorder,
         engine: Engine,
         publish: Callable[[Event], None],
         on_flush: Literal["re-arm", "stand-down"] = "re-arm",
@@ -62,7 +62,7 @@ class Mitigator:
         self._ladders = ladders
         self._open_driver = open_driver
         self._driver: Driver | None = None
-        self._journal = journal
+        self._recorder = recorder
         self._engine = engine
         self._publish = publish
         self._on_flush = on_flush
@@ -71,10 +71,7 @@ class Mitigator:
         self._tasks: set[asyncio.Task[None]] = set()
         self._shown: set[str] = set()  # plans that a dry run has printed
         self._looking = False  # at the table
-        self._journal_problem = ""
-        self._recorded = self._unrecorded = 0
         self._at_driver = ThreadPoolExecutor(1, "driver")
-        self._at_journal = ThreadPoolExecutor(1, "journal")
         self._at_rehearsal = ThreadPoolExecutor(1, "rehearsal")
 
     # --- begin and end ---
@@ -86,7 +83,7 @@ class Mitigator:
             EnforceError: the firewall cannot be changed as the mode wants.
             StoreError: the journal cannot be read.
         """
-        unfinished = await self._journalled(self._journal.unfinished)
+        unfinished = await self._recorder.unfinished()
         in_force = await self._begin_driving()
         now_s = time.time()
         found = reconcile(in_force, unfinished, self._settings, now_s=now_s)
@@ -140,7 +137,7 @@ class Mitigator:
                     await self._driven(driver.release if release and self._acts else driver.close)
             except (NetwatchError, TimeoutError) as error:
                 self._error("driver", f"what is in force could not be released, the kernel disarms it by itself: {error}")
-        for pool in (self._at_driver, self._at_journal, self._at_rehearsal):
+        for pool in (self._at_driver, self._at_rehearsal):
             pool.shutdown(wait=False, cancel_futures=False)
 
     # --- what is told ---
@@ -151,7 +148,7 @@ class Mitigator:
         if judged.window.firewall.entries_lost:
             self._handle(events.StateLost(time.time()))
         for incident in judged.changed:
-            self._spawn(self._keep_incident(incident))
+            self._spawn(self._recorder.incident(incident))
             self._handle(events.IncidentTold(judged.window.end_s, incident, judged.services))
 
     def probed(self, result: CanaryResult) -> None:
@@ -175,19 +172,6 @@ class Mitigator:
     def undo(self, plan_id: str | None, by: str) -> orders.Answer:
         """Undo one plan, or all."""
         return self._ask(events.UndoAsked(time.time(), plan_id, by))
-
-    def report(self) -> StageReport:
-        """How the journal does."""
-        dropped = {"not written": self._unrecorded} if self._unrecorded else {}
-        taken = self._recorded + self._unrecorded
-        return StageReport(
-            stage="journal",
-            taken=taken,
-            given=self._recorded,
-            dropped=dropped,
-            healthy=not self._journal_problem,
-            problem=self._journal_problem,
-        )
 
     # --- orders ---
 
@@ -218,7 +202,7 @@ class Mitigator:
                 self._handle(events.Rehearsed(time.time(), plan_id, await self._rehearsal(admission, onset_s)))
             case orders.Intend(plan):
                 try:
-                    await self._journalled(self._journal.intend, plan)
+                    await self._recorder.intend(plan)
                 except NetwatchError as error:
                     self._handle(events.IntentLost(time.time(), plan.id, str(error)))
                 else:
@@ -332,7 +316,7 @@ class Mitigator:
 
     def _tell(self, told: MitigationEvent) -> None:
         self._publish(told)
-        self._spawn(self._record(told))
+        self._spawn(self._recorder.event(told))
         plan = told.plan
         if plan is None:
             return
@@ -368,26 +352,6 @@ class Mitigator:
     def _error(self, part: str, text: str) -> None:
         self._publish(ErrorTold(time_s=time.time(), part=part, text=text))
 
-    async def _keep_incident(self, incident: Incident) -> None:
-        await self._written(self._journal.record_incident, incident)
-
-    async def _record(self, told: MitigationEvent) -> None:
-        await self._written(self._journal.record, told)
-
-    async def _written(self, write: Callable[..., None], *what: object) -> None:
-        try:
-            await self._journalled(write, *what)
-        except NetwatchError as error:
-            self._unrecorded += 1
-            if not self._journal_problem:
-                self._error("journal", f"{error}; no change is made until it can be written")
-            self._journal_problem = str(error)
-        else:
-            self._recorded += 1
-            if self._journal_problem:
-                self._publish(ErrorTold(time_s=time.time(), part="journal", text="can be written again", over=True))
-            self._journal_problem = ""
-
     # --- threads ---
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -397,9 +361,6 @@ class Mitigator:
 
     async def _driven(self, call: Callable[..., Result], *what: object) -> Result:
         return await self._in(self._at_driver, call, *what)
-
-    async def _journalled(self, call: Callable[..., Result], *what: object) -> Result:
-        return await self._in(self._at_journal, call, *what)
 
     @staticmethod
     async def _in(pool: ThreadPoolExecutor, call: Callable[..., Result], *what: object) -> Result:

@@ -13,6 +13,7 @@ from netwatch.daemon import parts
 from netwatch.daemon.engine import Engine, Failed, Judged, Told
 from netwatch.daemon.mitigator import Mitigator
 from netwatch.daemon.observer import Observer
+from netwatch.daemon.recorder import Recorder
 from netwatch.daemon.supervision import kept_running
 from netwatch.daemon.warm_up import warm_up
 from netwatch.decode.ctnetlink import EntryDecoder
@@ -57,11 +58,12 @@ class Watch:
             survey_s=config.conntrack.survey_s,
             tell=self._from_thread(publish),
         )
+        self.recorder = Recorder(journal, publish)
         self.mitigator = Mitigator(
             mitigation_settings(config),
             self._ladders,
             open_driver=self._open_driver,
-            journal=journal,
+            recorder=self.recorder,
             engine=self.engine,
             publish=publish,
             on_flush=config.mitigate.on_flush,
@@ -100,6 +102,7 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.mitigator.stop(release=release)
+        self.recorder.close()
         self.observer.stop()
         await asyncio.to_thread(self.engine.stop)
 
@@ -142,7 +145,7 @@ class Watch:
             reports.append(
                 StageReport(stage=f"canary {name}", taken=tried, given=ok, dropped=_counted(failed=tried - ok, left_out=canary.left_out))
             )
-        return (*reports, self.mitigator.report())
+        return (*reports, self.recorder.report())
 
     def _open_driver(self) -> Driver:
         """Called in the driver's thread, which nftables' handle belongs to."""

@@ -91,6 +91,8 @@ class _Run:
             clients.append(self._load(surge, self._attack_at_s, scenario.attack_s))
         attacks = [self._attack(one) for one in scenario.attacks]
         self._watch([one for one in scenario.steps if not (protection and one.only_unprotected)])
+        # The last attempts are under way: to end the protection in the middle of a handshake would be no harm of the attack's.
+        tried, probed = [one for load in clients for one in _attempts(load)], _attempts(canary)
         if protection is not None:
             self._end(protection)
         return Notes(
@@ -101,8 +103,8 @@ class _Run:
             before_s=scenario.before_s,
             attack_s=scenario.attack_s,
             after_s=scenario.after_s,
-            clients=[one for load in clients for one in _attempts(load)],
-            canary=_attempts(canary),
+            clients=tried,
+            canary=probed,
             readings=self._readings,
             moments=self._moments,
             sent=[msgspec.json.decode(_output(one), type=Sent) for one in attacks],
