@@ -22,8 +22,8 @@ from netwatch.lab.plan import Role
 from netwatch.lab.scenario import Scenario
 from netwatch.lab.world import World
 
-SETTLE_S = 5.0
-"""netwatch starts in about two seconds; its normals begin to mean something some seconds later."""
+SETTLE_S = 3.0
+"""netwatch starts in less; its normals begin to mean something some seconds after the clients have begun."""
 
 BAD_MITIGATION = "bad-mitigation"
 BAD_PLAYBOOK = """\

@@ -66,3 +66,11 @@ def test_three_times_the_load_changes_nothing() -> None:
     assert result.protection is not None
     assert (result.protection.changes, result.protection.critical_incidents) == (0, 0)
     assert result.outcome.success[Phase.DURING].share >= 0.99
+
+
+def test_those_who_come_back_at_once_after_an_outage_are_served() -> None:
+    result = protected("retry-storm", attack_s=8, after_s=8)
+
+    assert result.protection is not None
+    assert result.protection.changes > 0
+    assert result.outcome.success[Phase.AFTER].share > 0.5
