@@ -72,8 +72,8 @@ class Query:
     @property
     def unit(self) -> str:
         """Of what is drawn, in the schema's words."""
-        if self.beside is not None:
-            return "1"
+        if self.beside is not None or (self.over is Over.MEAN and not self.schema.unit):
+            return "1"  # a mean of flags is a share too
         return f"{self.schema.unit}/s" if self.over is Over.RATE else self.schema.unit
 
 

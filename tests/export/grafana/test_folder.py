@@ -1,5 +1,6 @@
 """What is written: the same each time, complete, and what a person needs on every panel."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from netwatch.export.grafana.language import Language
 from netwatch.export.grafana.place import WIDTH
 from netwatch.export.grafana.promql import PromQl
 from tests.cli.commands import netwatch
-from tests.export.grafana.asking import boards, panels
+from tests.conftest import missing
+from tests.export.grafana.asking import EVERYTHING, boards, filled, panels
 
 LANGUAGES = pytest.mark.parametrize("language", [InfluxQl(), PromQl()], ids=["influxql", "prometheus"])
 CONNECTION = Connection(url="http://db.example.net")
@@ -103,6 +105,21 @@ def test_a_password_is_never_written_but_named(language: Language) -> None:
     with_user = source(Connection(url="http://db.example.net", user="reader"))
     assert list(with_user["secureJsonData"].values()) == ["$NETWATCH_DATASOURCE_PASSWORD"]
     assert "reader" in with_user.values()
+
+
+def test_prometheus_itself_understands_every_expression(tmp_path: Path) -> None:
+    """VictoriaMetrics takes more than it does."""
+    if shutil.which("promtool") is None:
+        missing("promtool is not installed")
+    written = boards(PromQl())
+    (group,) = yaml.safe_load(files(PromQl(), CONNECTION)["alerting/netwatch.yaml"])["groups"]
+    asked = [target["expr"] for board in written.values() for panel in panels(board) for target in panel["targets"]]
+    asked += [one["expr"] for board in written.values() for one in board["annotations"].get("list", [])]
+    asked += [entry["model"]["expr"] for rule in group["rules"] for entry in rule["data"] if "expr" in entry["model"]]
+    rules = [{"record": f"asked:{number}", "expr": filled(text, __rate_interval="1m", **EVERYTHING)} for number, text in enumerate(asked)]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    checked = subprocess.run(["promtool", "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, check=False)
+    assert f"SUCCESS: {len(asked)} rules found" in checked.stdout, checked.stderr
 
 
 def test_dashboards_are_looked_for_where_grafana_sees_the_folder() -> None:

@@ -14,6 +14,8 @@ from netwatch.export.grafana.promql import PromQl
 from tests.conftest import missing
 from tests.export.grafana.asking import boards
 
+pytestmark = pytest.mark.slow  # the compiler reads all of the schema, and npm has to fetch both once
+
 PACKAGES = ("typescript@5", "@grafana/schema@13.2.3")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "netwatch-tests" / "grafana-schema"
 

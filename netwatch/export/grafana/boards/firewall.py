@@ -60,7 +60,7 @@ FIREWALL_BOARD: Final = Board(
                 ),
                 Panel(
                     "Fill",
-                    "Entries of the limit. From 95 % on Linux evicts what is not assured; at 100 % it drops what is new.",
+                    "Entries of the limit. From 95 % on Linux evicts what is not assured; at 100 % it drops what is new if nothing can go.",
                     queries=(Query(FirewallPoint, "fill_ratio", over=Over.MAX),),
                     limits=Limits(0.7, 0.9),
                 ),
