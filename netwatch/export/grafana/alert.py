@@ -6,8 +6,8 @@ netwatch tells incidents itself, with cause and remedy (docs/alerting.md); these
 from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
-from netwatch.export.grafana.query import FIREWALL, SERVICE, STAGE, Over, Query
-from netwatch.export.metrics.measurements import CanaryPoint, FirewallPoint, SelfPoint, ServicePoint
+from netwatch.export.grafana.query import FIREWALL, PLAYBOOK, SERVICE, STAGE, Over, Query
+from netwatch.export.metrics.measurements import CanaryPoint, ChangePoint, FirewallPoint, SelfPoint, ServicePoint
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,20 @@ ALERTS: Final = (
         text="A capture: it is partly blind. A sink: what it should get waits in a bounded spool or queue. netwatch's log has the reason.",
         board="netwatch-itself",
         panel="Health of its parts",
+    ),
+    Alert(
+        "netwatch-mitigation-stuck",
+        "A mitigation does not end",
+        conditions=(
+            Condition(Query(ChangePoint, "remaining_s", over=Over.LAST, per=PLAYBOOK), "<", -5),
+            Condition(Query(ChangePoint, "in_force", over=Over.LAST, per=PLAYBOOK), ">", 0),
+        ),
+        for_s=10,
+        severity="critical",
+        summary="Mitigation {{ .Labels.playbook }} on {{ .Labels.firewall }} is past its end and still in force",
+        text="Look at it with `netwatch incidents`, and end it with `netwatch undo --all`.",
+        board="netwatch-incident",
+        panel="Remaining life",
     ),
     Alert(
         "netwatch-lossy",

@@ -22,8 +22,8 @@ REPLAYED, LIVE = "replayed", "live"
 """Sites."""
 
 LIVE_S = 60
-BAD_FROM_S, BLIND_FROM_S = 30, 42
-"""From then on the live netwatch suffers; and closes no window any more."""
+BAD_FROM_S, BLIND_FROM_S, STUCK_FROM_S = 30, 42, 45
+"""From then on the live netwatch suffers; closes no window any more; has a mitigation in force that is past its end."""
 
 
 def replayed() -> tuple[list[Point], list[Incident]]:
@@ -59,14 +59,15 @@ def _second(number: int, now_s: float, over: Incident) -> Iterator[Event]:
         yield _window(number, now_s)
     yield from _changes(number, now_s)
     bad = number >= BAD_FROM_S
-    in_force = (told.plan(),) if 20 <= number < 28 else ()
+    stuck = number >= STUCK_FROM_S
+    in_force = (told.plan(),) if 20 <= number < 28 or stuck else ()
     yield told.itself(
         StageReport(stage="capture", taken=1_000 * number, given=990 * number, dropped={"ring": 10 * number}),
         StageReport(stage="sink influxdb", taken=20 * number, given=19 * number, queued=number, healthy=not bad, restarts=number // 20),
         StageReport(stage="exporter 192.0.2.7", taken=50 * number, given=48 * number, dropped={"sequence gap": 2 * number}),
         time_s=now_s,
         mitigations=in_force,
-        mitigation_ends_s={plan.id: now_s + 300 for plan in in_force},
+        mitigation_ends_s={plan.id: now_s + (-10 if stuck else 300) for plan in in_force},
         cpu_s=0.2 * number,
         memory_bytes=200_000_000,
     )
