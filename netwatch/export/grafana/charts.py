@@ -33,6 +33,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 from grafana_foundation_sdk.models.dashboard import Panel as Built
+from grafana_foundation_sdk.models.dashboard import ThresholdsConfig as BuiltThresholds
 
 from netwatch.export.grafana.language import Language
 from netwatch.export.grafana.panel import Kind, Limits, Meaning, Panel, TextPanel
@@ -87,7 +88,7 @@ def text_table(panel: TextPanel, place: Place, *, number: int, language: Languag
     )
 
 
-def thresholds(limits: Limits | None) -> Builder:  # type: ignore[type-arg]  # of a type that the SDK does not name twice alike
+def thresholds(limits: Limits | None) -> Builder[BuiltThresholds]:
     """Steps from low to high, as Grafana wants them; where low values are the bad ones they begin red."""
     if limits is None:
         steps = [Threshold(None, GOOD)]

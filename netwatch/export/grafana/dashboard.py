@@ -18,7 +18,7 @@ from netwatch.export.grafana.language import Language
 from netwatch.export.grafana.mark import MARKS
 from netwatch.export.grafana.panel import Board, Panel, TextPanel
 from netwatch.export.grafana.place import places
-from netwatch.export.grafana.target import DATASOURCE_VARIABLE, chosen
+from netwatch.export.grafana.target import DATASOURCE, DATASOURCE_VARIABLE, chosen
 
 TAG = "netwatch"
 
@@ -35,7 +35,12 @@ def dashboard_json(board: Board, language: Language) -> str:
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(DashboardLink("netwatch").type(DashboardLinkType.DASHBOARDS).tags([TAG]).as_dropdown(True).include_vars(True).keep_time(True))
-        .with_variable(DatasourceVariable(DATASOURCE_VARIABLE).label("Data source").type(language.plugin))
+        .with_variable(
+            DatasourceVariable(DATASOURCE_VARIABLE)
+            .label("Data source")
+            .type(language.plugin)
+            .current(VariableOption(selected=True, text=DATASOURCE, value=DATASOURCE))
+        )
     )
     for position, tag in enumerate(board.tags):
         made.with_variable(_variable(tag, board.tags[:position], language))

@@ -15,8 +15,8 @@ from netwatch.export.grafana.boards import BOARDS
 from netwatch.export.grafana.dashboard import dashboard_json
 from netwatch.export.grafana.language import Language
 from netwatch.export.grafana.rules import FOLDER, rule_file
+from netwatch.export.grafana.target import DATASOURCE
 
-DATASOURCE_UID = "netwatch"
 HEAD = "# Written by `netwatch dashboards`; a change here is lost when that is run again.\n"
 
 
@@ -38,7 +38,7 @@ def files(language: Language, connection: Connection) -> dict[str, str]:
         "datasources/netwatch.yaml": _yaml(_datasources(language, connection)),
         "dashboards/netwatch.yaml": _yaml(_provider(connection)),
         **boards,
-        "alerting/netwatch.yaml": _yaml(rule_file(language, datasource=DATASOURCE_UID)),
+        "alerting/netwatch.yaml": _yaml(rule_file(language, datasource=DATASOURCE)),
     }
 
 
@@ -62,7 +62,7 @@ def write(folder: Path, language: Language, connection: Connection) -> list[Path
 
 def _datasources(language: Language, connection: Connection) -> Mapping[str, Any]:
     own = language.connection(database=connection.database, user=connection.user, interval_s=connection.interval_s)
-    source = {"name": "netwatch", "uid": DATASOURCE_UID, "type": language.plugin, "access": "proxy", "url": connection.url, **own}
+    source = {"name": DATASOURCE, "uid": DATASOURCE, "type": language.plugin, "access": "proxy", "url": connection.url, **own}
     return {"apiVersion": 1, "datasources": [source]}
 
 

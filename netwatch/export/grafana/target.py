@@ -11,6 +11,9 @@ from netwatch.export.grafana.language import Language
 
 DATASOURCE_VARIABLE = "datasource"
 
+DATASOURCE = "netwatch"
+"""Name and uid of the data source that is written: by which of them a variable goes depends on the version of Grafana."""
+
 
 class Target(Dataquery):
     """What Grafana keeps of a query."""

@@ -87,6 +87,8 @@ def test_rules_ask_the_written_data_source_and_lead_to_the_panel_that_shows_it(l
     written = files(language, CONNECTION)
     (source,) = yaml.safe_load(written["datasources/netwatch.yaml"])["datasources"]
     (group,) = yaml.safe_load(written["alerting/netwatch.yaml"])["groups"]
+    for board in boards(language).values():
+        assert board["templating"]["list"][0]["current"]["value"] == source["uid"] == source["name"]
     for rule in group["rules"]:
         shown = {panel["id"]: panel for panel in panels(boards(language)[rule["dashboardUid"]])}
         assert rule["panelId"] in shown

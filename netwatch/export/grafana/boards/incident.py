@@ -64,7 +64,7 @@ INCIDENT: Final = Board(
                     limits=Limits(0.7, 0.9),
                 ),
                 Panel(
-                    "Dropped and evicted",
+                    "Dropped by the table",
                     "Packets of new sessions that the table dropped.",
                     queries=(Query(FirewallPoint, "dropped_per_s", over=Over.MAX, name="dropped"),),
                     limits=Limits(1, 100),
