@@ -24,6 +24,7 @@ from netwatch.mitigate.health import (
     complaints,
     expected_of,
     growth_per_s,
+    refuses,
     windows_needed,
 )
 
@@ -110,7 +111,8 @@ def with_canaries(before: Baseline, probes: Iterable[Probe], onset_s: float) -> 
 
 def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None, *, trial_is_over: bool) -> Verdict:
     """The verdict on a change, from whole windows and canaries that began after it."""
-    if worse := _worse(before, samples, probes):
+    blames_table = bool(samples) and refuses(samples[-1])  # newcomers fail at the full table, whatever the change does to them
+    if not blames_table and (worse := _worse(before, samples, probes)):
         return Verdict(Outcome.WORSE, worse)
     rest = remaining(before, samples, probes, concerned)
     if rest == {Complaint.HEALTH} and trial_is_over and (better := _improved(before, samples, concerned)):

@@ -172,3 +172,12 @@ def test_clearly_more_than_before_is_better_at_the_end_of_the_trial_and_a_little
     assert verdict(before, of(60, 60, start_s=11)) is Outcome.OPEN
     assert verdict(before, of(60, 60, start_s=11), over=True) is Outcome.BETTER
     assert verdict(before, of(20, 22, start_s=11), over=True) is Outcome.OPEN
+
+
+def test_while_the_full_table_drops_newcomers_a_change_is_not_blamed_for_their_failures() -> None:
+    before = baseline(10.0, of(100, 100), [Probe(at_s / 2, LABEL, True) for at_s in range(10, 20)], LABEL)
+    failing = [Probe(10.5 + number / 2, LABEL, False) for number in range(3)]
+    dropping = [msgspec.structs.replace(one, dropped_full=500) for one in of(60, 10, start_s=12)]
+
+    assert judge(before, dropping, failing, LABEL, trial_is_over=False).outcome is Outcome.OPEN
+    assert judge(before, of(60, 10, start_s=12), failing, LABEL, trial_is_over=False).outcome is Outcome.WORSE
