@@ -19,7 +19,7 @@ from netwatch.mitigate import events
 from netwatch.mitigate.campaign import Campaign, Ladders
 from netwatch.mitigate.course import IN_FLIGHT, IN_FORCE, TAKEN_BACK, Course, Stage, Why
 from netwatch.mitigate.events import Event
-from netwatch.mitigate.guards import Request, first_refusal
+from netwatch.mitigate.guards import Request, first_refusal, keeps_up
 from netwatch.mitigate.health import Probe, Sample, asked_per_s, complaints, misjudges_windows
 from netwatch.mitigate.ladder import Rung
 from netwatch.mitigate.orders import Answer, Order, Tell
@@ -213,6 +213,9 @@ class Life:
                 self._watch(course)
 
     def _give_verdict(self, campaign: Campaign, course: Course) -> None:
+        if course.draft is not None and campaign.incident is not None and (late := keeps_up(self._request(campaign, course))) is not None:
+            course.undo(self._now_s, Why.NOT_HELPED, f"it cannot keep up: {late.text}")  # the flood had just begun when it was judged first
+            return
         over = self._now_s - course.applied_s >= course.trial_s
         samples, probes = self._since(course)
         onset_s = campaign.incident.onset_s if campaign.incident is not None else course.before.at_s

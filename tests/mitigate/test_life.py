@@ -503,3 +503,10 @@ def test_nothing_is_begun_while_netwatch_stops() -> None:
     play >> opened() << rehearses() >> rehearsed() << proposes(CURE) << tells("plan.proposed") >> stopping()
     play << tells("plan.rejected", "netwatch stops") >> opened(number=2, service=IMAP) >> windows(5, HURT)
     assert not play.pending
+
+
+def test_an_eviction_that_turns_out_not_to_keep_up_is_undone_before_its_trial_is_over() -> None:
+    play = Play()
+    play >> windows(1, HURT) >> opened(mode=Mode.TABLE_FULL, service=None) << rehearses() >> rehearsed()
+    play << proposes("evict-half-open") << intends() >> kept() << applies() >> applied() << tells("change.applied")
+    play >> windows(1, HURT, dropped=50_000) << undoes() >> undone() << tells("change.undone", "it cannot keep up")
