@@ -68,9 +68,11 @@ def test_three_times_the_load_changes_nothing() -> None:
     assert result.outcome.success[Phase.DURING].share >= 0.99
 
 
-def test_those_who_come_back_at_once_after_an_outage_are_served() -> None:
-    result = protected("retry-storm", attack_s=8, after_s=8)
+def test_a_rush_after_an_outage_is_told_and_what_does_not_help_does_not_stay() -> None:
+    result = protected("retry-storm", attack_s=6, after_s=5)
 
-    assert result.protection is not None
-    assert result.protection.changes > 0
-    assert result.outcome.success[Phase.AFTER].share > 0.5
+    did = result.protection
+    assert did is not None
+    assert did.critical_incidents > 0
+    assert did.changes > 0
+    assert len(did.undone) >= did.changes - 1, "at most the last one is still on trial"
