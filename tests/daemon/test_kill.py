@@ -70,7 +70,7 @@ def test_stopped_for_longer_than_a_change_lives_it_goes_on_afterwards(under_atta
     windows = len(under_attack.events("window"))
     under_attack.signal(signal.SIGCONT)
     under_attack.wait(lambda: len(under_attack.events("window")) > windows + 2)
-    assert under_attack.events("change.expired", "change.undone")
+    under_attack.wait(lambda: under_attack.events("change.expired", "change.undone"))
     under_attack.signal(signal.SIGTERM)
     assert under_attack.ended(10) == 0
 
@@ -82,7 +82,7 @@ def test_a_flushed_ruleset_is_noticed_and_the_change_made_again_until_a_person_t
 
     assert "undone" in under_attack.ask("undo", "--all")
     under_attack.wait(lambda: not under_attack.armed())
-    assert any("taken back by" in event["text"] for event in under_attack.events("change.undone"))
+    under_attack.wait(lambda: any("taken back by" in event["text"] for event in under_attack.events("change.undone")))
     time.sleep(3)
     assert len(under_attack.events("change.applied")) == 2, "an incident that a person took over is left to him"
 
