@@ -20,7 +20,7 @@ from netwatch.doctor.check import Check, failed, ok, skipped, warning
 from netwatch.enforce.ctnetlink import CT_GET
 from netwatch.enforce.libnftables import Nft, nft
 from netwatch.errors import NetwatchError
-from netwatch.kernel.namespace import entered
+from netwatch.kernel.namespace import NAMED, entered
 from netwatch.kernel.netlink import DUMP, Netlink, message
 from netwatch.lab.caretaker import sweep
 
@@ -65,8 +65,8 @@ class Bench:
         sweep()
         client, server = self._names
         for name in self._names:
+            self._held.callback(_remove, name)  # before it is there: Ctrl-C may come between
             _run("ip", "netns", "add", name)
-            self._held.callback(_run, "ip", "netns", "del", name)
             _run("ip", "-n", name, "link", "set", "lo", "up")
         _run("ip", "link", "add", "wire", "netns", client, "type", "veth", "peer", "name", "wire", "netns", server)
         for name, address in ((client, CLIENT), (server, SERVER)):
@@ -237,6 +237,11 @@ def _greet(listener: socket.socket) -> None:
             connection.settimeout(PATIENCE_S)
             connection.sendall(b"220 doctor\r\n")
             connection.recv(1)  # until the client leaves
+
+
+def _remove(namespace: str) -> None:
+    if (NAMED / namespace).exists():
+        _run("ip", "netns", "del", namespace)
 
 
 def _run(*words: str) -> None:

@@ -44,6 +44,8 @@ CHANCE = 0.05
 MOST_CERTAIN = 0.95
 """A run of failed canaries is no chance where it had at most this probability before; no canary is taken for more certain than that."""
 
+FULL_SHARE = 0.98
+
 GROWTH_LEFT = 0.5
 """Of its growth before the change: a table that grows less has stopped to fill."""
 
@@ -111,8 +113,7 @@ def with_canaries(before: Baseline, probes: Iterable[Probe], onset_s: float) -> 
 
 def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None, *, trial_is_over: bool) -> Verdict:
     """The verdict on a change, from whole windows and canaries that began after it."""
-    blames_table = bool(samples) and refuses(samples[-1])  # newcomers fail at the full table, whatever the change does to them
-    if not blames_table and (worse := _worse(before, samples, probes)):
+    if not (samples and _is_full(samples[-1])) and (worse := _worse(before, samples, probes)):
         return Verdict(Outcome.WORSE, worse)
     rest = remaining(before, samples, probes, concerned)
     if rest == {Complaint.HEALTH} and trial_is_over and (better := _improved(before, samples, concerned)):
@@ -129,6 +130,11 @@ def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], 
     if before.complaints:
         return Verdict(Outcome.BETTER, f"no more: {', '.join(sorted(before.complaints))}")
     return Verdict(Outcome.BETTER, "nobody was hurt, and nobody is") if trial_is_over else Verdict(Outcome.OPEN, "nobody is hurt so far")
+
+
+def _is_full(sample: Sample) -> bool:
+    """Newcomers fail at the table, whatever a change does to them."""
+    return refuses(sample) or sample.entries >= FULL_SHARE * sample.limit > 0
 
 
 def remaining(before: Baseline, samples: Sequence[Sample], probes: Iterable[Probe], concerned: str | None) -> frozenset[Complaint]:
