@@ -162,17 +162,25 @@ class Daemon:
         before, self._config = self._config, wanted
         try:
             if (wanted.sink, wanted.alerts) != (before.sink, before.alerts):
-                fresh = build_sinks(wanted.sink, wanted.sink_context)
-                del fresh  # they can be made
+                build_sinks(wanted.sink, wanted.sink_context)  # those of now are not ended before it is known that the others can be made
                 await self._end_sinks()
                 await self._start_sinks(wanted)
             if _without_sinks(wanted) != _without_sinks(before) and self._watch is not None:
-                fresh_watch = Watch(wanted, journal, self._publish)
-                await self._watch.stop(release=False)
-                self._watch = fresh_watch
-                await fresh_watch.start()
+                await self._change_watch(self._watch, Watch(wanted, journal, self._publish), Watch(before, journal, self._publish))
         except BaseException:
             self._config = before
+            raise
+
+    async def _change_watch(self, now: Watch, wanted: Watch, otherwise: Watch) -> None:
+        """What is in force is adopted by the successor; if that cannot start, one by the configuration of before goes on."""
+        now.end_incidents()
+        await now.stop(release=False)
+        self._watch = wanted
+        try:
+            await wanted.start()
+        except NetwatchError:
+            self._watch = otherwise
+            await otherwise.start()
             raise
 
     async def _asked(self, request: Request) -> Reply:

@@ -186,7 +186,7 @@ def account_of(result: Drill) -> str:
     lines = [
         f"  netwatch detected {_at(did.detected_at_s)}{f' ({did.mode})' if did.mode else ''}, first change {_at(did.first_change_at_s)}, "
         f"verified {_at(did.verified_at_s)}",
-        f"           {did.changes} changes" + (f", undone: {', '.join(did.undone)}" if did.undone else ""),
+        f"           changes made: {did.changes}" + (f", undone: {', '.join(did.undone)}" if did.undone else ""),
         f"           {outcome.protection_cpu_s:.1f} s of processor, at most {outcome.protection_bytes / 1e6:.0f} MB",
     ]
     timeline = tuple(sorted((*outcome.timeline, *did.events), key=lambda moment: moment.at_s))

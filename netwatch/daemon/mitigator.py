@@ -27,8 +27,9 @@ from netwatch.mitigate.settings import MitigationSettings, OperatingMode
 from netwatch.model.canary import CanaryResult
 from netwatch.model.change import Change, Element, EventType, MitigationEvent, Plan, Rehearsal
 from netwatch.model.event import ErrorTold, Event
-from netwatch.model.incident import Mode
+from netwatch.model.incident import Incident, Mode
 from netwatch.model.plan import Admission
+from netwatch.model.service import Service
 from netwatch.pipeline import Pipeline
 from netwatch.track.lively import lively_hashes, silent_hashes
 
@@ -148,8 +149,12 @@ class Mitigator:
         if judged.window.firewall.entries_lost:
             self._handle(events.StateLost(time.time()))
         for incident in judged.changed:
-            self._spawn(self._recorder.incident(incident))
-            self._handle(events.IncidentTold(judged.window.end_s, incident, judged.services))
+            self.incident(judged.window.end_s, incident, judged.services)
+
+    def incident(self, now_s: float, incident: Incident, services: tuple[Service, ...]) -> None:
+        """An incident was opened, has news, or is over."""
+        self._spawn(self._recorder.incident(incident))
+        self._handle(events.IncidentTold(now_s, incident, services))
 
     def probed(self, result: CanaryResult) -> None:
         """A canary has ended."""

@@ -1,7 +1,6 @@
 """Makes the parts of a running netwatch from its configuration."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -77,7 +76,3 @@ def _canary_settings(entry: ServiceSection, config: Config) -> CanarySettings:
 def base_table() -> str:
     """netwatch's nftables table, inert."""
     return (rules_folder() / "nftables" / "base.nft").read_text()
-
-
-def state_folder(config: Config) -> Path:
-    return Path(config.state_dir)

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -83,8 +84,8 @@ class Watch:
             EnforceError: the firewall cannot be changed as the mode wants.
         """
         await asyncio.to_thread(warm_up, self._settings)
-        await self.mitigator.start()
         try:
+            await self.mitigator.start()
             self.engine.start()
         except BaseException:
             await self.mitigator.stop(release=True)
@@ -155,7 +156,7 @@ class Watch:
         return open_nftables(
             base,
             decoder=EntryDecoder(hash_seed=self.engine.seed),
-            state_folder=parts.state_folder(config),
+            state_folder=Path(config.state_dir),
             namespace=config.firewall.namespace,
             never_block=config.mitigate.never_block,
         )
@@ -182,6 +183,7 @@ class Watch:
             case Failed(reason, again_in_s):
                 text = f"broke down ({reason}); detection begins anew in {again_in_s:.1f} s"
                 self._publish(ErrorTold(time_s=time.time(), part="engine", text=text))
+                self.end_incidents()
 
     def _judged(self, judged: Judged) -> None:
         """The mitigator comes first: what is told to people can wait a moment."""
@@ -195,6 +197,14 @@ class Watch:
         for incident in judged.changed:
             self._incident(now_s, self._with_recommendation(incident, judged.services))
         self.observer.alarmed = bool(self._open)
+
+    def end_incidents(self) -> None:
+        """Tables begin anew: what lasts will be found again, under another name, and nobody would ever end what is open now."""
+        now_s = time.time()
+        for incident in self.incidents:
+            over = msgspec.structs.replace(incident, ended_s=now_s)
+            self.mitigator.incident(now_s, over, ())
+            self._incident(now_s, over)
 
     def _incident(self, now_s: float, incident: Incident) -> None:
         was_open = incident.id in self._open

@@ -12,6 +12,7 @@ import pytest
 
 from netwatch.config import replay_settings
 from netwatch.daemon.warm_up import warm_up
+from netwatch.lab import plan
 from netwatch.lab.plan import Role
 from netwatch.store.journal import Journal, journal_path
 from tests.daemon.edge import Edge, edge
@@ -139,5 +140,22 @@ def test_a_wrong_configuration_is_not_reloaded_and_a_right_one_is(tmp_path: Path
         one.wait(lambda: any("mode suggest" in event["text"] for event in one.events("error")))
         windows = len(one.events("window"))
         one.wait(lambda: len(one.events("window")) > windows + 2)
+
+        one.config.write_text(one.config.read_text().replace(f'interface = "{plan.OUTSIDE}"', 'interface = "nowhere"'))
+        one.signal(signal.SIGHUP)
+        one.wait(lambda: any("goes on as before" in event["text"] and "nowhere" in event["text"] for event in one.events("error")))
+        windows = len(one.events("window"))
+        one.wait(lambda: len(one.events("window")) > windows + 2)
         one.signal(signal.SIGTERM)
         assert one.ended(10) == 0
+
+
+def test_a_reload_in_the_middle_of_an_attack_ends_no_mitigation_and_leaves_no_incident_open(under_attack: Edge) -> None:
+    opened = under_attack.events("incident.opened")[0]["incident"]["id"]
+    under_attack.configure(more="hold_down_s = 60")
+    under_attack.signal(signal.SIGHUP)
+    under_attack.wait(
+        lambda: any("was in force when netwatch started" in event["text"] for event in under_attack.events("change.verified"))
+    )
+    assert under_attack.armed()
+    assert opened in {event["incident"]["id"] for event in under_attack.events("incident.closed")}

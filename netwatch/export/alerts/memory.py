@@ -4,8 +4,10 @@ One small file a sink, written beside the old one and put in its place: a crash 
 put aside and said: a page too many is better than a netwatch that does not start.
 """
 
+import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,18 @@ class Memory:
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / "alerts" / f"{name}.json"
         self.problem = ""
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """There is something to write."""
+        self._changed.set()
+
+    async def keep(self, now: Callable[[], Remembered]) -> None:
+        """Write down what there is after each change, in a thread, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await asyncio.to_thread(self.save, now())
 
     def load(self) -> Remembered:
         """What was written last; nothing if there is none."""

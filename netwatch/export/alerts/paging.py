@@ -20,9 +20,8 @@ class PagingSink:
         self._desk = Desk(context.alerts, site=context.site, firewall=context.firewall, limited=True, state=remembered.desk)
         self._channels = channels
         self._couriers = [
-            Courier(channel, waiting=remembered.waiting.get(channel.name, ()), on_change=self._changed) for channel in self._channels
+            Courier(channel, waiting=remembered.waiting.get(channel.name, ()), on_change=self._memory.changed) for channel in self._channels
         ]
-        self._unwritten = asyncio.Event()
         self._taken = 0
 
     @property
@@ -34,12 +33,12 @@ class PagingSink:
             self._taken += 1
             for courier in self._couriers:
                 courier.put(notice)
-            self._unwritten.set()
+            self._memory.changed()
 
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write_down())
+                tasks.create_task(self._memory.keep(self._remembered))
                 for courier in self._couriers:
                     tasks.create_task(courier.run())
         finally:
@@ -63,18 +62,9 @@ class PagingSink:
             problem="; ".join(problems),
         )
 
-    def _changed(self) -> None:
-        self._unwritten.set()
-
     def _remembered(self) -> Remembered:
         waiting = {courier.channel.name: tuple(courier.waiting) for courier in self._couriers if courier.queued}
         return Remembered(desk=self._desk.state, waiting=waiting)
-
-    async def _write_down(self) -> None:
-        while True:
-            await self._unwritten.wait()
-            self._unwritten.clear()
-            await asyncio.to_thread(self._memory.save, self._remembered())
 
     async def _finish(self) -> None:
         """Bring out what can be brought out in the time that is left, and write down the rest."""

@@ -71,7 +71,6 @@ class StandingSink:
         self._desk = Desk(context.alerts, site=context.site, firewall=context.firewall, limited=False, state=self._memory.load().desk)
         chance = random.Random()
         self._tellers = [_Teller(member, repost_s=repost_s, chance=chance) for member in members]
-        self._unwritten = asyncio.Event()
         self._taken = 0
 
     @property
@@ -81,14 +80,14 @@ class StandingSink:
     def offer(self, event: Event) -> None:
         if self._desk.take(event):
             self._taken += 1
-            self._unwritten.set()
+            self._memory.changed()
             for teller in self._tellers:
                 teller.news.set()
 
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write_down())
+                tasks.create_task(self._memory.keep(lambda: Remembered(desk=self._desk.state)))
                 for teller in self._tellers:
                     tasks.create_task(teller.run(self._desk))
         finally:
@@ -108,12 +107,6 @@ class StandingSink:
             healthy=not problems,
             problem="; ".join(problems),
         )
-
-    async def _write_down(self) -> None:
-        while True:
-            await self._unwritten.wait()
-            self._unwritten.clear()
-            await asyncio.to_thread(self._memory.save, Remembered(desk=self._desk.state))
 
     async def _finish(self) -> None:
         """Say the last news, and write down what stands."""

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from netwatch.export.influx.server import Answer, InfluxServer, Verdict
 from netwatch.export.influx.spool import Batch, Spool
@@ -35,7 +34,6 @@ class Sender:
         self.written = 0  # lines that the server took
         self.dropped: Counter[str] = Counter()
         self.problem = ""  # of the server; empty: it takes what it is given
-        self.resent = 0  # times that everything kept was sent again, since the server may have forgotten it
         self.asked_at_s: float | None = None  # since when a request has been waiting for its answer
         self._spool = spool
         self._server = server
@@ -89,7 +87,6 @@ class Sender:
         if now_s - self._resent_s >= (RESEND_S if failed else RESEND_QUIET_S):
             self._spool.rewind()
             self._resent_s = now_s
-            self.resent += 1
         elif failed:
             return  # it stays to be done
         self._server.came_back = self._has_failed = False
@@ -140,9 +137,3 @@ class Sender:
                 file.write(f"# {refusal.problem}\n".encode() + b"".join(lines)[: REFUSED_BYTES // 2])
         except OSError:
             self.dropped["refused_not_kept"] += len(lines)
-
-
-def refused_lines(folder: Path) -> bytes:
-    """What was set aside, with the servers' reasons, oldest first."""
-    paths = (folder / "refused.old.txt", folder / "refused.txt")
-    return b"".join(path.read_bytes() for path in paths if path.exists())

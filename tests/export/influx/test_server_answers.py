@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from netwatch.errors import ConfigError
-from netwatch.export.influx.sender import refused_lines
 from netwatch.export.influx.settings import InfluxDb1Settings, InfluxDbSettings
 from netwatch.export.influx.sink import EVENTS_QUEUED, InfluxSink, spool_name
 from netwatch.export.sink import SinkContext
@@ -87,6 +86,12 @@ def test_while_a_server_refuses_or_is_slow_nothing_is_lost_and_order_is_kept(tmp
         site = run_with(receiver, tmp_path, play, timeout_s=0.5)
     assert list(dict.fromkeys(site.written)) == list(range(10))
     assert (site.report().healthy, dict(site.report().dropped)) == (True, {})
+
+
+def refused_lines(folder: Path) -> bytes:
+    """What was set aside, with the servers' reasons, oldest first."""
+    paths = (folder / "refused.old.txt", folder / "refused.txt")
+    return b"".join(path.read_bytes() for path in paths if path.exists())
 
 
 def test_a_server_that_asks_to_wait_is_left_alone_for_as_long(tmp_path: Path) -> None:
