@@ -55,7 +55,7 @@ class AckFlood:
         return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
 
     def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
-        stray = service.picked_up + service.invalid_no_session
+        stray = _stray(service)
         if min(stray, service.acks_in) < self._settings.min_stray_per_s * window.duration_s:
             return None
         label = service.service.label
@@ -126,4 +126,18 @@ class AckFlood:
         if service.invalid_no_session:
             invalid_per_s = service.invalid_no_session / window.duration_s
             found.append(facts.state("invalid_per_s", invalid_per_s, f"{facts.number(invalid_per_s)} packets/s called invalid: no session"))
+        if refused := _refused(service):
+            refused_per_s = refused / window.duration_s
+            text = f"{facts.number(refused_per_s)} packets/s without a session found no room for one; {facts.fill(window.firewall)}"
+            found.append(facts.state("refused_per_s", refused_per_s, text))
         return tuple(found)
+
+
+def _stray(service: ServiceWindow) -> int:
+    """Packets without a session: picked up, invalid, or refused for want of room."""
+    return service.picked_up + service.invalid_no_session + _refused(service)
+
+
+def _refused(service: ServiceWindow) -> int:
+    """What a full table drops and is no SYN would have been picked up."""
+    return max(0, service.dropped_full - service.syn)

@@ -50,3 +50,11 @@ FAILED_OVER = service(acks_in=520, packets_in=1_300, packets_out=1_250, invalid_
 @pytest.mark.parametrize("twin", [TALKING, DOWNLOADS, FAILED_OVER], ids=["the watch begins", "downloads", "failover of a strict firewall"])
 def test_sessions_that_go_on_are_no_flood(twin: ServiceWindow) -> None:
     assert judged(detector(), [*quiet(), *(window(second, twin) for second in range(20, 25))]) == []
+
+
+def test_a_flood_that_finds_the_table_full_is_the_same_flood() -> None:
+    full = service(acks_in=8_500, packets_in=9_300, picked_up=1_000, dropped_full=7_000 + service().syn)
+    (found,) = judged(detector(), [*quiet(), window(20, full, entries=23_000)])
+    assert {item.name: item.value for item in found.evidence}["refused_per_s"] == 7_000
+    only_syns = service(acks_in=8_500, packets_in=9_300, picked_up=1_000, dropped_full=7_000, syn=7_000)
+    assert judged(detector(), [*quiet(), window(20, only_syns, entries=23_000)]) == []
