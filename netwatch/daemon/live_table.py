@@ -23,7 +23,7 @@ AGREES_SHARE, AGREES_ENTRIES = 0.25, 50
 
 LOST_SHARE = 0.2
 """Of the entries that both agreed on: fewer at once, with the model still holding them, and the firewall has lost its state. What expires
-or is evicted leaves the model too."""
+leaves the model too, and so does what netwatch evicts, a moment later (``eviction_begins``)."""
 
 STALE_S = 3.5
 """A poll older than this says nothing about now."""
@@ -43,6 +43,7 @@ class LiveTable:
         self._lock = threading.Lock()
         self._held = 0  # entries at the last window's end
         self._went = 0  # entries that were lost at once, since the start
+        self._evictions = 0  # that netwatch is about to make, or that the model has not been told yet
         self.newest: FirewallState | None = None
         self.agrees = True  # the model is believed
 
@@ -55,6 +56,16 @@ class LiveTable:
         with self._lock:
             self._observed.surveyed(survey)
 
+    def eviction_begins(self) -> None:
+        """Netwatch deletes entries itself: until ``eviction_ends`` none that goes counts as lost."""
+        with self._lock:
+            self._evictions += 1
+
+    def eviction_ends(self) -> None:
+        """The model has been told what was deleted."""
+        with self._lock:
+            self._evictions -= 1
+
     def look(self, sessions: SessionTable, end_ns: int) -> Seen:
         modelled = self._model.look(sessions, end_ns)
         total = self._losses()
@@ -64,11 +75,12 @@ class LiveTable:
             state = self.newest
             if state is None or end_ns / SECOND_NS - state.at_s > STALE_S:
                 return modelled
+            evicting = self._evictions > 0
             observed, groups, census = self._observed.counts, self._observed.group_counts, self._observed.census
         held = modelled.counts.all.entries
-        if self.agrees and state.entries < LOST_SHARE * min(held, self._held):
+        if self.agrees and not evicting and state.entries < LOST_SHARE * min(held, self._held):
             self._went += self._held - state.entries
-        self._held = state.entries
+        self._held = 0 if evicting else state.entries  # nothing to compare with until both have seen the eviction
         self.agrees = abs(held - state.entries) <= AGREES_SHARE * state.entries + AGREES_ENTRIES
         profile = msgspec.structs.replace(self._profile, limit=state.limit or self._profile.limit)
         counts = msgspec.structs.replace(observed, created=modelled.counts.created, expired=modelled.counts.expired, lost=self._went)

@@ -6,8 +6,9 @@ driver of the firewall, and the rehearsal. Whatever one of them raises becomes a
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 import msgspec
@@ -240,11 +241,12 @@ class Mitigator:
             return
         try:
             protected, silent = await self._sessions(change)
-            receipt = await self._driven(lambda: driver.apply(change, now_s=time.time(), protected=protected, silent=silent))
+            with self._eviction(change) as deleted:
+                receipt = await self._driven(lambda: driver.apply(change, now_s=time.time(), protected=protected, silent=silent))
+                deleted.append(receipt.evicted)
         except NetwatchError as error:
             self._handle(events.ChangeFailed(time.time(), change.id, str(error)))
         else:
-            self._evicted(change, receipt.evicted)
             self._handle(events.ChangeApplied(receipt.applied_at_s, receipt))
 
     async def _renew(self, change: Change) -> None:
@@ -262,16 +264,32 @@ class Mitigator:
         driver = self._driver
         try:
             protected, silent = await self._sessions(change)
-            self._evicted(change, await self._driven(lambda: driver.repeat(change, protected=protected, silent=silent)))
+            with self._eviction(change) as deleted:
+                deleted.append(await self._driven(lambda: driver.repeat(change, protected=protected, silent=silent)))
         except NetwatchError as error:
             self._handle(events.ChangeFailed(time.time(), change.id, str(error)))
         finally:
             self._evicting.discard(change.id)
 
-    def _evicted(self, change: Change, entries: int) -> None:
-        """The model does what was done to the table."""
-        if entries and (eviction := change.evict) is not None:
-            self._engine.call(lambda pipeline: pipeline.line.sessions.delete(eviction))
+    @contextmanager
+    def _eviction(self, change: Change) -> Iterator[list[int]]:
+        """While entries are evicted none that goes was lost; then the model does what was done to the table.
+
+        Yields a list for the number of entries deleted: without it nothing was.
+        """
+        table, eviction = self._engine.table, change.evict
+        deleted: list[int] = []
+
+        def told(pipeline: Pipeline) -> None:
+            if eviction is not None and any(deleted):
+                pipeline.line.sessions.delete(eviction)
+            table.eviction_ends()
+
+        table.eviction_begins()
+        try:
+            yield deleted
+        finally:
+            self._engine.call(told)
 
     async def _sessions(self, change: Change) -> tuple[Hashes | None, Hashes | None]:
         """What the packets say of sessions, for an eviction: those that live, and those that are silent.

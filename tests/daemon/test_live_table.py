@@ -96,6 +96,18 @@ def test_entries_that_leave_the_model_too_were_not() -> None:
     assert table.look(model(3), END_NS).counts.lost == 0
 
 
+def test_entries_that_netwatch_evicts_were_not_lost_although_the_model_is_told_later() -> None:
+    table, modelled = live(), model(100)
+    table.polled(state(100))
+    table.look(modelled, END_NS)
+    table.eviction_begins()
+    table.polled(state(2))
+    table.look(modelled, END_NS)
+    table.eviction_ends()
+    table.look(modelled, END_NS)
+    assert table.look(model(3), END_NS).counts.lost == 0
+
+
 def test_polls_and_looks_may_come_from_different_threads() -> None:
     """Nothing is asserted of the order; what is looked at is of one poll as a whole."""
     import threading
