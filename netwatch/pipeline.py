@@ -23,8 +23,10 @@ from netwatch.measure.services import ServiceDirectory
 from netwatch.model.incident import Incident
 from netwatch.model.packet import PacketBlock
 from netwatch.model.plan import Admission
+from netwatch.model.service import Service
 from netwatch.model.tuple_hash import FIXED_SEED
 from netwatch.rehearsal import RecentTraffic
+from netwatch.segment_sizes import SegmentSizes
 from netwatch.track.clock import SECOND_NS
 from netwatch.track.session_table import SessionTable
 from netwatch.trial import Trial
@@ -43,11 +45,17 @@ class Pipeline:
         )
         self.line = Line(sessions, self.directory, settings, hash_seed=hash_seed)
         self.recent = RecentTraffic(sessions) if rehearses else None
+        self._segment_sizes = SegmentSizes()
         self.trials = [Trial(playbook, settings.never_block) for playbook in settings.what_if]
 
     @property
     def incidents(self) -> Sequence[Incident]:
         return self.line.correlator.incidents
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The configured and the learned, with what is known of each."""
+        return self._segment_sizes.told(self.directory.services)
 
     def feed(self, block: PacketBlock) -> None:
         """Take the next packets; close and judge every window that ends before the last of them."""
@@ -70,6 +78,8 @@ class Pipeline:
         self.line.sessions = self.line.sessions.fork(admission)
         if self.recent is not None:
             self.recent.follow(self.line.sessions)
+        indices = self.directory.indices
+        self._segment_sizes.leave_out(frozenset(indices[one.label] for one in admission.synproxy if one.label in indices))
 
     def finish(self) -> None:
         """Close the last window."""
@@ -91,6 +101,7 @@ class Pipeline:
                 for trial in self.trials:
                     trial.assign(index, service)
             self.directory.classify(packets, tracked)
+        self._segment_sizes.learn(packets, tracked)
         self.line.meter.add(packets, tracked)
         if self.recent is not None:
             self.recent.keep(block, tracked)

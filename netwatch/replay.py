@@ -78,7 +78,7 @@ def replay_captures(
         incidents=tuple(recommended(incident, pipeline) for incident in pipeline.incidents),
         what_if=tuple(trial.outcome(pipeline.intake.clock.now_ns or 0) for trial in pipeline.trials),
         series=pipeline.line.series.points(),
-        services=pipeline.directory.services,
+        services=pipeline.services,
         decode_errors=errors,
         warm_until_s=pipeline.line.warm_until_s,
         reproduce=tuple(command),
@@ -125,7 +125,7 @@ def recommended(incident: Incident, pipeline: Pipeline) -> Incident:
     """The incident with what would end it: the first rung of its mode's ladder that applies."""
     settings = pipeline.settings
     ladder = rungs(settings.detectors[incident.mode].ladder, settings.playbooks)
-    recommendation = recommend_rung(incident, ladder, services=pipeline.directory.services, never_block=settings.never_block)
+    recommendation = recommend_rung(incident, ladder, services=pipeline.services, never_block=settings.never_block)
     return msgspec.structs.replace(incident, recommendation=recommendation)
 
 

@@ -164,9 +164,8 @@ class Engine:
 
     def _judged(self, pipeline: Pipeline, window: Window, findings: Sequence[Finding], changed: Sequence[Incident]) -> None:
         self.windows += 1
-        services = tuple(pipeline.directory.services)
         delay_s = time.time() - window.end_s
-        self._tell(Judged(window=window, findings=tuple(findings), changed=tuple(changed), services=services, delay_s=delay_s))
+        self._tell(Judged(window=window, findings=tuple(findings), changed=tuple(changed), services=pipeline.services, delay_s=delay_s))
 
     def _answer(self, pipeline: Pipeline) -> None:
         while True:

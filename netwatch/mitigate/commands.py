@@ -1,7 +1,8 @@
 """A playbook's templates to exact commands: one line for each service and prefix, in the words of ``nft`` and ``conntrack``.
 
-A template is a line of shell with ``$address``, ``$port``, ``$protocol``, ``$prefix``, ``$family`` (4 or 6), ``$life_s`` and the figures of
-the effect; ``$$`` is a dollar sign. A line that names both a service and a prefix is written where their families agree.
+A template is a line of shell with ``$address``, ``$port``, ``$protocol``, ``$mss``, ``$prefix``, ``$family`` (4 or 6), ``$life_s`` and the
+figures of the effect; ``$$`` is a dollar sign. A line that names both a service and a prefix is written where their families agree, a line
+that names the MSS of a service where it is known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import netaddr
 
 from netwatch.mitigate.target import Target
 
-SERVICE_WORDS = frozenset(("address", "port", "protocol"))
+SERVICE_WORDS = frozenset(("address", "port", "protocol", "mss"))
 PROTECT = Template("nft add element inet netwatch protect$family '{ $prefix }'")
 
 
@@ -36,8 +37,10 @@ def _lines(template: Template, target: Target, figures: Mapping[str, object]) ->
             families = set()
             if aimed is not None:
                 family, service = aimed
+                if "mss" in words and not service.mss:
+                    continue
                 families.add(family)
-                values |= {"address": service.address, "port": service.port, "protocol": service.protocol}
+                values |= {"address": service.address, "port": service.port, "protocol": service.protocol, "mss": service.mss}
             if prefix is not None:
                 families.add(prefix.version)
                 values["prefix"] = prefix

@@ -136,7 +136,8 @@ class Course:
         self._set(rehearsal=rehearsal)
         self._enter(Stage.WAITING, now_s)
         if first:
-            self.tell(EventType.PLAN_PROPOSED, now_s, f"{self.plan.change.playbook}: {_told(rehearsal)}")
+            notes = self.draft.notes if self.draft is not None else ()
+            self.tell(EventType.PLAN_PROPOSED, now_s, "; ".join((f"{self.plan.change.playbook}: {_told(rehearsal)}", *notes)))
 
     def is_stale(self, now_s: float) -> bool:
         return now_s - self._rehearsed_s >= STALE_S

@@ -18,7 +18,16 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Synproxy(Effect, frozen=True, tag="synproxy"):
-    """SYNs are answered by cookies; an entry is made when the handshake is complete."""
+    """SYNs are answered by cookies; an entry is made when the handshake is complete.
+
+    The firewall promises an MSS before it has asked the server. What is promised must not be more than the server takes.
+    """
+
+    tiers: tuple[PositiveInt, ...]  # bytes, of rules/nftables/base.nft, rising
+
+    def mss(self, announced: int) -> int:
+        """The tier for what a service announces itself, in bytes: the next below, or the lowest. 0, not known, stays 0."""
+        return max((tier for tier in self.tiers if tier <= announced), default=self.tiers[0]) if announced else 0
 
 
 class ShortTimeouts(Effect, frozen=True, tag="short-timeouts"):

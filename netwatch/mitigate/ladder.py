@@ -19,7 +19,7 @@ import msgspec
 
 from netwatch.errors import ConfigError
 from netwatch.mitigate.commands import commands
-from netwatch.mitigate.effect import Evict
+from netwatch.mitigate.effect import Evict, Synproxy
 from netwatch.mitigate.playbook import Caution, Need, Playbook, admission, aim, figures_of, recommend
 from netwatch.model.change import Change, Element
 from netwatch.model.incident import Incident, Recommendation
@@ -54,6 +54,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     admission: Admission | None  # the same for the session table; None if no part of it can be modelled
     services: tuple[Service, ...]
     prefixes: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what people should know about its figures
 
     @property
     def tells_sources_apart(self) -> bool:
@@ -116,6 +117,7 @@ def draft_of(rung: Rung, number: int, incident: Incident, *, services: Sequence[
     hurt: dict[str, Service] = {}
     prefixes: dict[str, None] = {}
     parts: list[Playbook] = []
+    notes: list[str] = []
     for playbook in rung.playbooks:
         target = aim(playbook, incident, services, never_block)
         figures = figures_of(playbook, incident, life_s=min(LIFE_S, playbook.life_s))
@@ -130,6 +132,8 @@ def draft_of(rung: Rung, number: int, incident: Incident, *, services: Sequence[
         if (admitted := admission(playbook, incident, services=services, never_block=never_block)) is not None:
             admissions.append(admitted)
         hurt |= {service.label: service for service in target.services}
+        if isinstance(playbook.effect, Synproxy):
+            notes.append(_promised(target.services))
         if Need.PREFIX in playbook.needs:
             prefixes |= dict.fromkeys(target.prefixes)
     together = combined(rung.name, admissions)
@@ -143,7 +147,17 @@ def draft_of(rung: Rung, number: int, incident: Incident, *, services: Sequence[
         admission=together,
         services=tuple(hurt.values()),
         prefixes=tuple(prefixes),
+        notes=tuple(notes),
     )
+
+
+def _promised(services: Sequence[Service]) -> str:
+    """What clients are told of an MSS, and why, in words."""
+    known = sorted({service.mss for service in services if service.mss})
+    told = [f"clients are told an MSS of {' or '.join(map(str, known))}, as the service's own SYN-ACKs told them"] if known else []
+    if not all(service.mss for service in services):
+        told.append("no SYN-ACK of the service was seen, so clients are told a cautious MSS")
+    return "; ".join(told)
 
 
 def combined(name: str, admissions: Sequence[Admission]) -> Admission | None:

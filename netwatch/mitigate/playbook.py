@@ -66,6 +66,9 @@ def aim(playbook: Playbook, incident: Incident, services: Sequence[Service], nev
     for protocol in (Need.TCP, Need.UDP):
         if protocol in playbook.needs:
             target = Target(tuple(service for service in target.services if service.protocol == protocol), target.prefixes)
+    if isinstance(playbook.effect, Synproxy):
+        promised = tuple(msgspec.structs.replace(service, mss=playbook.effect.mss(service.mss)) for service in target.services)
+        target = Target(promised, target.prefixes)
     needs_service = bool({Need.SERVICE, Need.TCP, Need.UDP} & set(playbook.needs))
     if (needs_service and not target.services) or (Need.PREFIX in playbook.needs and not target.prefixes):
         return None

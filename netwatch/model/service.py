@@ -24,6 +24,7 @@ class Service(msgspec.Struct, frozen=True):
     port: int
     protocol: str  # "tcp" or "udp"
     learned: bool = False  # found in the traffic, not configured
+    mss: int = 0  # bytes; what its SYN-ACKs announce mostly, 0 if none was seen
 
     @property
     def label(self) -> str:
