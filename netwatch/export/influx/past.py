@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from netwatch.errors import SinkError
+from netwatch.export.influx.block import Block
 from netwatch.export.influx.server import Answer, InfluxServer, Verdict
 from netwatch.export.influx.settings import InfluxDb1Settings, InfluxDbSettings
 from netwatch.export.metrics.lines import LineWriter
@@ -71,7 +72,7 @@ class PastWriter:
         self._server.close()
 
     def _write(self, lines: list[str]) -> None:
-        answer = self._ask(("\n".join(lines) + "\n").encode("utf-8", "replace"))
+        answer = self._ask(Block.of(("\n".join(lines) + "\n").encode("utf-8", "replace"), len(lines)))
         if answer.verdict is Verdict.TOO_LARGE and len(lines) > 1:
             self._write(lines[: len(lines) // 2])
             self._write(lines[len(lines) // 2 :])
@@ -82,9 +83,9 @@ class PastWriter:
             )
         self.points += len(lines)
 
-    def _ask(self, text: bytes) -> Answer:
+    def _ask(self, block: Block) -> Answer:
         waited_s = 0.0
-        while (answer := self._server.write(text)).verdict is Verdict.AGAIN and waited_s < PATIENCE_S:
+        while (answer := self._server.write(block)).verdict is Verdict.AGAIN and waited_s < PATIENCE_S:
             self._sleep(PAUSE_S)
             waited_s += PAUSE_S
         return answer

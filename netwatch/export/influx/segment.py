@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from netwatch.export.influx.block import HEADER, Block, read_head, unpack
+from netwatch.export.influx.block import HEADER, Block, block_of, read_head
 
 
 class Piece(NamedTuple):
@@ -125,7 +125,7 @@ class Segment:
         head = read_head(raw_head)
         if head is None:  # from here on nothing can be found again
             return Piece(None, 0, self.bytes)
-        block = unpack(head, payload[: head.payload_bytes])
+        block = block_of(head, payload[: head.payload_bytes])
         return Piece(block, head.lines, offset + HEADER.size + head.payload_bytes)
 
     def delete(self) -> None:

@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from netwatch.export.influx.block import Block
+from netwatch.export.influx.segment import Segment
 from netwatch.export.influx.server import Answer, InfluxServer, Verdict
 from netwatch.export.influx.spool import Batch, Spool
 
@@ -42,6 +44,9 @@ class Sender:
         self._wait_s = 0.0
         self._has_failed = False  # a request, since everything was sent again
         self._resent_s = -RESEND_QUIET_S
+        self._begun: tuple[Segment, int] | None = None  # the batch of which the server took the first lines: these
+        self._begun_lines = 0
+        self._asked_lines = 0  # of the newest request
 
     def run(self, stopping: threading.Event, more: threading.Event) -> None:
         """Send until told to stop; ``more`` is set when the spool got lines."""
@@ -60,14 +65,7 @@ class Sender:
         if batch is None:
             self._spool.settle(self._clock())
             return False
-        answer = self._ask(batch.text)
-        match answer.verdict:
-            case Verdict.WRITTEN:
-                self.written += batch.lines
-            case Verdict.BAD_LINES | Verdict.TOO_LARGE:
-                answer = self._halve(batch, answer)
-            case Verdict.AGAIN:
-                pass
+        answer = self._deliver(batch)
         if answer.verdict is Verdict.AGAIN:
             self._failed(answer)
             return False
@@ -77,6 +75,34 @@ class Sender:
         self._batch_lines = min(self._most_lines, self._batch_lines * 2)
         self._consider_sending_again()
         return True
+
+    def _deliver(self, batch: Batch) -> Answer:
+        """A batch, in parts if the server is slow. What it took of one that it did not take whole is not sent again."""
+        block, place = batch.block, (batch.segment, batch.end)
+        begin = self._begun_lines if self._begun == place else 0
+        if begin == 0 and block.lines <= self._batch_lines:
+            return self._write(block)
+        lines = block.text.splitlines(keepends=True)
+        while begin < len(lines):
+            part = lines[begin : begin + self._batch_lines]
+            if (answer := self._write(Block.of(b"".join(part), len(part)))).verdict is Verdict.AGAIN:
+                self._begun, self._begun_lines = place, begin
+                return answer
+            begin += len(part)
+        self._begun = None
+        return Answer(Verdict.WRITTEN)
+
+    def _write(self, block: Block) -> Answer:
+        """``WRITTEN``, also if some lines had to be set aside, or ``AGAIN``."""
+        answer = self._ask(block)
+        match answer.verdict:
+            case Verdict.WRITTEN:
+                self.written += block.lines
+            case Verdict.BAD_LINES | Verdict.TOO_LARGE:
+                answer = self._halve(block, answer)
+            case Verdict.AGAIN:
+                pass
+        return answer
 
     def _consider_sending_again(self) -> None:
         """After a new connection that nobody announced. If requests failed, the server was away, and may have forgotten. If none did,
@@ -94,20 +120,22 @@ class Sender:
     def _failed(self, answer: Answer) -> None:
         self._has_failed = True
         self.problem = answer.problem
-        self._wait_s = max(answer.retry_after_s, min(LONGEST_WAIT_S, self._wait_s * 2 or FIRST_WAIT_S))
-        if answer.timed_out:
-            self._batch_lines = max(min(LEAST_LINES, self._most_lines), self._batch_lines // 2)
+        if answer.timed_out and self._asked_lines > LEAST_LINES:  # fewer lines are another question, which need not wait for long
+            self._batch_lines = max(min(LEAST_LINES, self._most_lines), self._asked_lines // 2)
+            self._wait_s = FIRST_WAIT_S
+        else:
+            self._wait_s = max(answer.retry_after_s, min(LONGEST_WAIT_S, self._wait_s * 2 or FIRST_WAIT_S))
 
-    def _ask(self, text: bytes) -> Answer:
-        self.asked_at_s = self._clock()
+    def _ask(self, block: Block) -> Answer:
+        self.asked_at_s, self._asked_lines = self._clock(), block.lines
         try:
-            return self._server.write(text)
+            return self._server.write(block)
         finally:
             self.asked_at_s = None
 
-    def _halve(self, batch: Batch, answer: Answer) -> Answer:
-        """Write what the server takes of a batch, and set the rest aside; ``AGAIN`` if the server went away meanwhile."""
-        waiting = [(batch.text.splitlines(keepends=True), answer)]
+    def _halve(self, block: Block, answer: Answer) -> Answer:
+        """Write what the server takes of a block, and set the rest aside; ``AGAIN`` if the server went away meanwhile."""
+        waiting = [(block.text.splitlines(keepends=True), answer)]
         asked = 0
         while waiting:
             lines, refusal = waiting.pop()
@@ -117,7 +145,7 @@ class Sender:
             middle = len(lines) // 2
             for half in (lines[middle:], lines[:middle]):
                 asked += 1
-                answered = self._ask(b"".join(half))
+                answered = self._ask(Block.of(b"".join(half), len(half)))
                 match answered.verdict:
                     case Verdict.WRITTEN:
                         self.written += len(half)

@@ -7,7 +7,6 @@ takes any path, so 1.x's ``/write`` goes the same way, with the same checks of c
 
 import base64
 import ssl
-import zlib
 from enum import Enum, auto
 from typing import Any, NamedTuple, assert_never
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from influxdb_client import InfluxDBClient, WriteService
 from influxdb_client.rest import ApiException
 
 from netwatch.errors import ConfigError
+from netwatch.export.influx.block import Block
 from netwatch.export.influx.settings import InfluxDb1Settings, InfluxDbSettings
 from netwatch.export.metrics.lines import PRECISION
 from netwatch.export.secret import Secret, read_secret
@@ -24,7 +24,6 @@ from netwatch.export.secret import Secret, read_secret
 CONTENT_TYPE = "text/plain; charset=utf-8"
 REASON_CHARS = 200
 LONGEST_RETRY_AFTER_S = 300.0
-GZIP_LEVEL, GZIP_WINDOW = 1, 31  # zlib's number for a gzip header
 
 
 class Verdict(Enum):
@@ -95,9 +94,9 @@ class InfluxServer:
             return f"{self.url}: {plain(error)}"
         return None
 
-    def write(self, text: bytes) -> Answer:
+    def write(self, block: Block) -> Answer:
         """Send lines; never raises for what a server or a network does."""
-        packed = gzipped(text) if self._settings.gzip else text
+        packed = block.gzipped if self._settings.gzip else block.text
         try:
             headers = self._post(packed)
         except ApiException as error:
@@ -162,11 +161,6 @@ def read_server_secret(settings: InfluxDbSettings | InfluxDb1Settings, name: str
     if (password is None) != (settings.user is None):
         raise ConfigError(f"sink {name}: set user together with password_env or password_file, or neither")
     return password
-
-
-def gzipped(text: bytes) -> bytes:
-    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    return compressor.compress(text) + compressor.flush()
 
 
 def retry_after_s(headers: Any) -> float:

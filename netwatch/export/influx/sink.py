@@ -134,10 +134,13 @@ class InfluxSink:
             now_s = time.monotonic()
             if lines and since_s is None:
                 since_s = now_s
-            if since_s is not None and (len(lines) >= self._settings.batch or now_s - since_s >= FLUSH_S):
+            if since_s is not None and now_s - since_s >= FLUSH_S:
                 self._keep(lines, now_s)
                 lines, since_s = [], None
-                self._held_lines = 0
+            elif (ready := len(lines) - len(lines) % self._settings.batch) > 0:
+                self._keep(lines[:ready], now_s)
+                lines, since_s = lines[ready:], None
+            self._held_lines = len(lines)
             if now_s - self._synced_s >= SYNC_S:
                 self._spool.sync()
                 self._synced_s = now_s
@@ -159,7 +162,7 @@ class InfluxSink:
     def _keep(self, lines: list[str], now_s: float) -> None:
         for begin in range(0, len(lines), self._settings.batch):
             part = lines[begin : begin + self._settings.batch]
-            self._spool.append(Block(("\n".join(part) + "\n").encode("utf-8", "replace"), len(part)), now_s)
+            self._spool.append(Block.of(("\n".join(part) + "\n").encode("utf-8", "replace"), len(part)), now_s)
             self._more.set()
 
 

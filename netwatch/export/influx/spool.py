@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netwatch.errors import SinkError
-from netwatch.export.influx.block import Block, pack
+from netwatch.export.influx.block import Block, framed
 from netwatch.export.influx.segment import Segment
 
 SEGMENT_BYTES = 4 << 20
@@ -36,8 +36,7 @@ SUFFIX = ".lines"
 class Batch(NamedTuple):
     """Lines to send, and the place in the spool after them."""
 
-    text: bytes
-    lines: int
+    block: Block
     segment: Segment
     end: int
 
@@ -93,7 +92,7 @@ class Spool:
 
     def append(self, block: Block, now_s: float) -> None:
         """Keep a block. What then is too much is dropped from the old end and counted; a disk that takes nothing is told in ``problem``."""
-        packed = pack(block)
+        packed = framed(block)
         with self._lock:
             if self._held is None:
                 return
@@ -146,7 +145,7 @@ class Spool:
         """The server has it; what comes after it is the next."""
         with self._lock:
             if self._reading < len(self._segments) and self._segments[self._reading] is batch.segment:
-                self._offset, self._passed_lines = batch.end, self._passed_lines + batch.lines
+                self._offset, self._passed_lines = batch.end, self._passed_lines + batch.block.lines
                 batch.segment.acknowledged_lines = max(batch.segment.acknowledged_lines, self._passed_lines)
                 batch.segment.acknowledged_s = now_s
 
@@ -168,21 +167,24 @@ class Spool:
             self._reading = self._offset = self._passed_lines = 0
 
     def _read_segment(self, segment: Segment, most_lines: int) -> Batch | None:
-        texts: list[bytes] = []
+        blocks: list[Block] = []
         lines, end = 0, self._offset
         while lines < most_lines and (piece := segment.read(end)) is not None:
             if piece.block is None:
-                if texts:
+                if blocks:
                     break
                 self.dropped["damaged"] += piece.lines
                 end = self._offset = piece.end
                 self._passed_lines += piece.lines
                 continue
-            if texts and lines + piece.lines > most_lines:
+            if blocks and lines + piece.lines > most_lines:
                 break
-            texts.append(piece.block.text)
+            blocks.append(piece.block)
             lines, end = lines + piece.lines, piece.end
-        return Batch(b"".join(texts), lines, segment, end) if texts else None
+        if not blocks:
+            return None
+        block = blocks[0] if len(blocks) == 1 else Block.of(b"".join(one.text for one in blocks), lines)
+        return Batch(block, segment, end)
 
     @property
     def _caught_up(self) -> bool:

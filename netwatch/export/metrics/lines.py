@@ -2,19 +2,16 @@
 
 VictoriaMetrics answers 204 to lines that it cannot read, so nothing wrong may leave: names and types come from the table of the
 measurement, and every value is checked here. What has no place in the protocol (infinite, beyond 64 bits, a time outside of what servers
-keep) is left out and counted. The form of a line is made once for each combination of fields that are there; a row then costs one look-up
-and one formatting.
+keep) is left out and counted. For each combination of fields that are there a function is made once, whose body is the form of the line
+with its fields in place: that costs half of what filling in a template costs, and a busy site writes a hundred thousand lines a second.
 
 Syntax: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from operator import itemgetter
-from typing import Any, NamedTuple
-
-from msgspec.structs import astuple
+from typing import Any
 
 from netwatch.export.metrics.schema import Column, FieldType, Measurement, Point, measurement_of
 
@@ -36,19 +33,9 @@ CONTROL = dict.fromkeys([*range(32), 127], " ")
 IN_TAG = {**dict.fromkeys(CONTROL, "\\ "), ord(","): "\\,", ord("="): "\\=", ord(" "): "\\ ", ord("\\"): "/"}
 IN_TEXT = {**CONTROL, ord('"'): '\\"', ord("\\"): "\\\\"}
 FORMS = {FieldType.INTEGER: "{}=%di", FieldType.FLOAT: "{}=%s", FieldType.TEXT: '{}="%s"'}
-
-
-Values = tuple[Any, ...]
-Picker = Callable[[Values], Values]
-
-
-class _Form(NamedTuple):
-    """How a row is written whose fields are there or absent in one certain way."""
-
-    template: str  # the series, the fields, the time
-    present: Picker | None  # None: all of them
-    numbers: Picker | None  # None: all of them
-    texts: tuple[int, ...]  # places among those present
+Tags = tuple[str, ...]
+Form = Callable[[Any, str, str], str | None]
+"""The line of a point, from its series and its time as they are written; None if one of its numbers needs a closer look."""
 
 
 class LineWriter:
@@ -65,7 +52,7 @@ class LineWriter:
             rows = self._rows.get(point_type)
             if rows is None:
                 rows = self._rows[point_type] = _Rows(measurement_of(point_type), self.refused)
-            rows.write(map(astuple, run), written)
+            rows.write(run, written)
         return written
 
 
@@ -75,56 +62,50 @@ class _Rows:
     def __init__(self, measurement: Measurement, refused: Counter[str]) -> None:
         self._measurement = measurement
         self._refused = refused
-        self._border = 1 + len(measurement.tags)  # between tags and fields
-        self._optional = tuple(place for place, column in enumerate(measurement.columns) if column.optional)
-        self._forms: dict[tuple[bool, ...], _Form] = {}
-        self._series: dict[tuple[str, ...], str] = {}
+        self._optional = [column for column in measurement.columns if column.optional]
+        self._tags_of: Callable[[Any], Tags] = _tuple_of([f"p.{name}" for name, _ in measurement.tags])
+        self._absent_of: Callable[[Any], tuple[bool, ...]] = _tuple_of([f"p.{column.name} is None" for column in self._optional])
+        self._forms: dict[tuple[bool, ...], Form] = {}
+        self._series: dict[Tags, str] = {}
 
-    def write(self, points: Iterable[Values], written: list[str]) -> None:
+    def write(self, points: Iterable[Point], written: list[str]) -> None:
         """Add the lines of points. The loop that all figures go through: what it needs it has at hand."""
-        border, optional, forms, series = self._border, self._optional, self._forms, self._series
+        tags_of, absent_of, forms, series, optional = self._tags_of, self._absent_of, self._forms, self._series, bool(self._optional)
         absent: tuple[bool, ...] = ()
-        time_s, time_ms = None, 0
-        for values in points:
-            fields = values[border:]
-            if optional:
-                absent = tuple([fields[place] is None for place in optional])
-            form = forms.get(absent) or self._new_form(absent)
-            template, present, numbers, texts = form
-            if not -ORDINARY < sum(fields if numbers is None else numbers(fields)) < ORDINARY:
-                self._write_with_oddities(values, written)
-                continue
-            if values[0] != time_s:
-                if not -LATEST_S < values[0] < LATEST_S:
-                    self._write_with_oddities(values, written)
+        time_s, time_ms = None, "0"
+        for point in points:
+            if point.time_s != time_s:
+                if not -LATEST_S < point.time_s < LATEST_S:
+                    self._refused["time"] += 1
                     continue
-                time_s = values[0]
-                time_ms = round(time_s * 1000)
-            if present is not None:
-                fields = present(fields)
-            if texts:
-                fields = _quoted(fields, texts)
-            tags = values[1:border]
-            written.append(template % (series.get(tags) or self._new_series(tags), *fields, time_ms))
+                time_s = point.time_s
+                time_ms = str(round(time_s * 1000))
+            tags = tags_of(point)
+            if optional:
+                absent = absent_of(point)
+            form = forms.get(absent) or self._new_form(absent)
+            line = form(point, series.get(tags) or self._new_series(tags), time_ms)
+            if line is None:
+                line = self._with_oddities(point, tags, time_ms)
+                if line is None:
+                    continue
+            written.append(line)
 
-    def _write_with_oddities(self, values: Values, written: list[str]) -> None:
-        """The slow way: each value looked at."""
-        if not -LATEST_S < values[0] < LATEST_S:
-            self._refused["time"] += 1
-            return
+    def _with_oddities(self, point: Point, tags: Tags, time_ms: str) -> str | None:
+        """The slow way: each value looked at. None if none can be written."""
         parts = []
-        for column, value in zip(self._measurement.columns, values[self._border :], strict=True):
+        for column in self._measurement.columns:
+            value = getattr(point, column.name)
             if value is None:
                 continue
             if (reason := _wrong(column, value)) is not None:
                 self._refused[reason] += 1
                 continue
-            text = str(value)[:TEXT_CHARS].translate(IN_TEXT) if column.type is FieldType.TEXT else value
-            parts.append(FORMS[column.type].format(column.name) % text)
+            parts.append(FORMS[column.type].format(column.name) % (_quoted(value) if column.type is FieldType.TEXT else value))
         if not parts:
             self._refused["no_field"] += 1
-            return
-        written.append(f"{self._new_series(values[1 : self._border])} {','.join(parts)} {round(values[0] * 1000)}")
+            return None
+        return f"{self._new_series(tags)} {','.join(parts)} {time_ms}"
 
     def _new_series(self, tags: tuple[str, ...]) -> str:
         """The measurement with its tags, which is remembered: there are few, and each is written again and again."""
@@ -134,33 +115,43 @@ class _Rows:
         text = self._series[tags] = ",".join([self._measurement.name, *(f"{tag[0]}={_in_tag(value)}" for tag, value in named)])
         return text
 
-    def _new_form(self, absent: tuple[bool, ...]) -> _Form:
-        gone = {place for place, is_absent in zip(self._optional, absent, strict=True) if is_absent}
-        here = [(place, column) for place, column in enumerate(self._measurement.columns) if place not in gone]
-        numbers = [place for place, column in here if column.type is not FieldType.TEXT]
-        everything = len(self._measurement.columns)
-        form = _Form(
-            f"%s {','.join(FORMS[column.type].format(column.name) for _, column in here)} %d",
-            None if len(here) == everything else _picker([place for place, _ in here]),
-            None if len(numbers) == everything else _picker(numbers),
-            tuple(position for position, (_, column) in enumerate(here) if column.type is FieldType.TEXT),
-        )
-        self._forms[absent] = form
+    def _new_form(self, absent: tuple[bool, ...]) -> Form:
+        gone = {column for column, is_absent in zip(self._optional, absent, strict=True) if is_absent}
+        form = self._forms[absent] = _form_of([column for column in self._measurement.columns if column not in gone])
         return form
 
 
-def _picker(places: list[int]) -> Picker:
-    """The values at some places; ``itemgetter`` gives no tuple for one."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda values: tuple(values[place] for place in places)
+def _form_of(columns: Sequence[Column]) -> Form:
+    """Names come from the table of the measurement, never from outside. A sum of whole numbers that is no ``int`` has others in it; the
+    plus makes a flag 0 or 1."""
+    sums: dict[FieldType, str] = {FieldType.INTEGER: "", FieldType.FLOAT: ""}
+    fields = []
+    for column in columns:
+        name = column.name
+        if column.type is FieldType.TEXT:
+            fields.append(f'{name}="{{_quoted(p.{name})}}"')
+        else:
+            sums[column.type] += f" + ({name} := +p.{name})"
+            fields.append(f"{name}={{{name}}}{'i' if column.type is FieldType.INTEGER else ''}")
+    fits = [
+        f"-ORDINARY < (total := 0{terms}) < ORDINARY{' and type(total) is int' * is_whole}"
+        for is_whole, terms in ((True, sums[FieldType.INTEGER]), (False, sums[FieldType.FLOAT]))
+        if terms
+    ]
+    made: Form = eval(
+        f"lambda p, series, time_ms: f'{{series}} {','.join(fields)} {{time_ms}}' if {' and '.join(fits) or True} else None", globals()
+    )
+    return made
 
 
-def _quoted(values: Values, texts: tuple[int, ...]) -> Values:
-    changed = list(values)
-    for position in texts:
-        changed[position] = changed[position][:TEXT_CHARS].translate(IN_TEXT)
-    return tuple(changed)
+def _tuple_of(expressions: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What some expressions about a point ``p`` are."""
+    made: Callable[[Any], tuple[Any, ...]] = eval(f"lambda p: ({''.join(f'{one}, ' for one in expressions)})")
+    return made
+
+
+def _quoted(text: str) -> str:
+    return text[:TEXT_CHARS].translate(IN_TEXT)
 
 
 def _in_tag(value: str) -> str:

@@ -88,6 +88,27 @@ def test_while_a_server_refuses_or_is_slow_nothing_is_lost_and_order_is_kept(tmp
     assert (site.report().healthy, dict(site.report().dropped)) == (True, {})
 
 
+class Slow(Receiver):
+    """Needs a second for so many bytes, so that a whole batch never gets its answer in time."""
+
+    bytes_per_s = 200_000
+
+    def take(self, request: Any) -> None:
+        self.usual = Answer(status=204, body="", after_s=int(request.headers["Content-Length"]) / self.bytes_per_s)
+        super().take(request)
+
+
+def test_a_server_too_slow_for_a_batch_gets_smaller_ones(tmp_path: Path) -> None:
+    async def play(site: Site) -> None:
+        site.tell(400)
+        await until(lambda: site.report().queued == 0)
+
+    with serving(Slow()) as receiver:
+        site = run_with(receiver, tmp_path, play, timeout_s=0.5, gzip=False)
+    assert list(dict.fromkeys(site.written)) == list(range(400))
+    assert dict(site.report().dropped) == {}
+
+
 def refused_lines(folder: Path) -> bytes:
     """What was set aside, with the servers' reasons, oldest first."""
     paths = (folder / "refused.old.txt", folder / "refused.txt")

@@ -17,7 +17,7 @@ SMALL = 1 << 20
 
 def block(number: int, *, lines: int = 10, width: int = 40) -> Block:
     """Lines that do not compress."""
-    return Block(b"".join(b"%d-%d %s\n" % (number, place, os.urandom(width // 2).hex().encode()) for place in range(lines)), lines)
+    return Block.of(b"".join(b"%d-%d %s\n" % (number, place, os.urandom(width // 2).hex().encode()) for place in range(lines)), lines)
 
 
 def first_numbers(text: bytes) -> list[int]:
@@ -28,7 +28,7 @@ def taken(spool: Spool, *, at_s: float = 0.0, most_lines: int = 10) -> list[int]
     """Numbers of the blocks that are read and acknowledged until none is left."""
     numbers: list[int] = []
     while (batch := spool.read(most_lines)) is not None:
-        numbers += first_numbers(batch.text)
+        numbers += first_numbers(batch.block.text)
         spool.acknowledge(batch, at_s)
     return numbers
 
@@ -61,7 +61,7 @@ def test_small_blocks_are_read_together_up_to_what_is_asked_for(spool: Spool) ->
         spool.append(block(number), now_s=0.0)
     batch = spool.read(100)
     assert batch is not None
-    assert (batch.lines, first_numbers(batch.text)) == (100, list(range(10)))
+    assert (batch.block.lines, first_numbers(batch.block.text)) == (100, list(range(10)))
 
 
 def test_what_is_not_acknowledged_is_read_again(spool: Spool) -> None:
