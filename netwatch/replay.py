@@ -32,7 +32,7 @@ from netwatch.track.fragments import Reassembly
 def decoded(captures: Sequence[Capture], decoder: Decoder) -> Iterator[PacketBlock]:
     """All packets of the captures, merged by time."""
     streams = [map(decoder.decode, capture.blocks()) for capture in captures]
-    return iter(streams[0]) if len(streams) == 1 else merge_by_time(streams)
+    return merge_by_time(streams, begins_ns=[capture.begins_ns for capture in captures])
 
 
 def flow_records(captures: Sequence[Capture], *, inner: bool) -> Iterator[Rows]:

@@ -27,10 +27,10 @@ def flows(
       netwatch flows incident.pcap --format parquet --output flows.parquet
     """
     from netwatch.cli.progress import say, shown
-    from netwatch.collect import expand, open_capture
+    from netwatch.collect import expand, open_captures
     from netwatch.export.flows import write_flows
     from netwatch.replay import flow_records
 
-    opened = [open_capture(path) for path in expand(captures, on_skipped=say)]
+    opened = open_captures(expand(captures, on_skipped=say))
     with shown(opened):
         write_flows(flow_records(opened, inner=inner), output, format.value)

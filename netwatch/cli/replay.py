@@ -53,7 +53,7 @@ def replay(
       zcat incident.pcap.gz | netwatch replay - --service 203.0.113.25:25/tcp --json - | jq .incidents
     """
     from netwatch.cli.progress import say, shown
-    from netwatch.collect import expand, open_capture
+    from netwatch.collect import expand, open_captures
     from netwatch.config import load_config, replay_settings
     from netwatch.errors import UsageError
     from netwatch.replay import replay_captures
@@ -68,7 +68,7 @@ def replay(
         expiry=not no_expiry,
         what_if=what_if or (),
     )
-    opened = [open_capture(path) for path in expand(captures, on_skipped=say)]
+    opened = open_captures(expand(captures, on_skipped=say))
     past = None
     if sink is not None:
         from netwatch.export.sinks import build_past_writer

@@ -5,7 +5,7 @@ decoded in another thread. Only a record that is not whole yet is copied, to the
 not depend on the size of the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from netwatch.collect.content import open_content
 from netwatch.collect.pcap_header import read_pcap_header
 from netwatch.collect.pcapng_blocks import check_first_section
 from netwatch.collect.recognise import HEAD_BYTES, Format
-from netwatch.collect.stream import DamagedStream
+from netwatch.collect.stream import STANDARD_INPUT, DamagedStream
 from netwatch.collect.walk import Outcome, Walker
 from netwatch.errors import CaptureError
 from netwatch.model.buffers import Buffers
@@ -29,6 +29,24 @@ MAX_FRAMES = 1 << 16
 
 MIN_RECORD_BYTES = 16
 """An empty packet in pcap, and an empty simple packet block in pcapng."""
+
+
+MOST_OPEN = 16
+"""Captures that are kept open beside one another: each holds some 11 MB while it is read, and one of the files that a process may open."""
+
+
+def open_captures(paths: Sequence[str]) -> list["Capture"]:
+    """Open captures; of many, each is checked and then rests until its time has come.
+
+    Raises:
+        CaptureError: one of them cannot be opened.
+    """
+    captures = []
+    for path in paths:
+        captures.append(open_capture(path))
+        if len(paths) > MOST_OPEN:
+            captures[-1].rest()
+    return captures
 
 
 def open_capture(path: str, *, chunk_bytes: int = CHUNK_BYTES) -> "Capture":
@@ -48,6 +66,8 @@ class Capture:
         self.truncated = False  # something of it is missing: cut, damaged, or not readable further
         self.errors: dict[str, int] = {}  # by reason
         self.link_types: list[str] = []  # names, in the order in which the capture declares them
+        self.begins_ns: int | None = None  # time of its first packet, known of a capture that rests
+        self._resting = False
         self._chunk_bytes = chunk_bytes
         self._file, self._stream, form = open_content(path)
         try:
@@ -83,7 +103,7 @@ class Capture:
     @property
     def bytes_read(self) -> int:
         """Of the file as it lies on disk, compressed or not."""
-        return self._file.position
+        return 0 if self._resting else self._file.position
 
     @property
     def bytes_total(self) -> int | None:
@@ -99,9 +119,27 @@ class Capture:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def rest(self) -> None:
+        """Note when it begins and close its file until ``blocks`` are asked for. What cannot be opened twice, a pipe, stays open."""
+        if self._file.size is None or self.path == STANDARD_INPUT:
+            return
+        with Capture(self.path, HEAD_BYTES) as scout:
+            block = scout._next_block()
+        self.begins_ns = int(block.frames["ts_ns"][0]) if block is not None else None
+        self.close()
+        self._stream, self._resting = self._file, True  # a decompressor holds megabytes
+
+    def _wake(self) -> None:
+        self._resting = False
+        self._file, self._stream, form = open_content(self.path)
+        self.link_types.clear()
+        self._walker = self._new_walker(form)
+
     def blocks(self) -> Iterator[FrameBlock]:
         """All whole packets in the order of the file, none of the blocks empty. The file is closed when they end or are given up."""
         try:
+            if self._resting:
+                self._wake()
             # A generator keeps its variables while it waits; with the block in none of them its memory is the reader's alone.
             yield from iter(self._next_block, None)
         finally:

@@ -3,7 +3,9 @@
 A capture that is cut or damaged still holds its first packets. So a stream hands out all it has before it says what is wrong with it.
 """
 
+import errno
 import os
+import resource
 import select
 import stat
 import sys
@@ -112,4 +114,14 @@ def _open(path: str) -> FileIO:
     except PermissionError as error:
         raise CaptureError(f"{path}: no permission to read it; run as a user who may, or change its mode") from error
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EMFILE:
+            raise CaptureError(f"{path}: {_too_many()}") from error
         raise CaptureError(f"{path}: cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _too_many() -> str:
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        f"cannot be opened beside the others: so many captures overlap in time, and only {allowed:,} files may be open at once; "
+        "raise that with `ulimit -n`, or merge captures first"
+    )

@@ -6,15 +6,18 @@ another. So each packet is given the latest time that its stream has shown so fa
 named first goes first.
 
 One block of each stream is held at a time. The stream whose block ends first sets a limit: up to there nothing can come in between any
-more.
+more. A stream that is known to begin later is not even opened: a day of captures, one a minute, is 1,440 files.
 """
 
+from bisect import insort
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.model.packet import PacketBlock, concatenate
+
+BEFORE_ALL = np.iinfo(np.int64).min
 
 
 class _Stream:
@@ -25,7 +28,7 @@ class _Stream:
         self._block: PacketBlock | None = None
         self._taken = 0  # rows of the block that were handed on
         self._times: NDArray[np.int64] = np.empty(0, np.int64)
-        self._latest_ns = np.iinfo(np.int64).min
+        self._latest_ns = BEFORE_ALL
 
     def fill(self) -> bool:
         """Have a block with packets left, if the stream has any more; false at its end."""
@@ -59,13 +62,27 @@ class _Stream:
         return PacketBlock(packets, quoted), self._times[start:stop]
 
 
-def merge_by_time(streams: Sequence[Iterator[PacketBlock]]) -> Iterator[PacketBlock]:
-    """Yield the packets of all streams in order of time, as blocks, holding at most one block of each stream."""
+def merge_by_time(streams: Sequence[Iterator[PacketBlock]], *, begins_ns: Sequence[int | None] = ()) -> Iterator[PacketBlock]:
+    """Yield the packets of all streams in order of time, as blocks, holding at most one block of each stream.
+
+    Args:
+        streams: what is merged.
+        begins_ns: the time of each stream's first packet; a stream for which it is given is asked for blocks only when that has come.
+    """
     if len(streams) == 1:
         yield from streams[0]
         return
-    live = [stream for stream in map(_Stream, streams) if stream.fill()]
-    while live:
+    known = [begin if begin is not None else BEFORE_ALL for begin in begins_ns] or [BEFORE_ALL] * len(streams)
+    waiting = sorted(zip(known, range(len(streams)), map(_Stream, streams), strict=True), key=lambda one: one[:2], reverse=True)
+    open_streams: list[tuple[int, _Stream]] = []  # in the order in which they were named
+    while waiting or open_streams:
+        while waiting and (not open_streams or waiting[-1][0] <= min(stream.end_ns for _, stream in open_streams)):
+            _, number, stream = waiting.pop()
+            if stream.fill():
+                insort(open_streams, (number, stream), key=lambda one: one[0])
+        live = [stream for _, stream in open_streams]
+        if not live:
+            return
         ends = [stream.end_ns for stream in live]
         first_to_end = ends.index(min(ends))
         taken = [stream.take(ends[first_to_end], inclusive=number <= first_to_end) for number, stream in enumerate(live)]
@@ -75,4 +92,4 @@ def merge_by_time(streams: Sequence[Iterator[PacketBlock]]) -> Iterator[PacketBl
             order = np.argsort(np.concatenate([times for _, times in parts]), kind="stable")
             joined = PacketBlock(joined.packets[order], joined.quoted)
         yield joined
-        live = [stream for stream in live if stream.fill()]
+        open_streams = [(number, stream) for number, stream in open_streams if stream.fill()]

@@ -54,6 +54,15 @@ def test_packets_come_in_order_of_time_and_each_stream_keeps_its_own_order(strea
 
 
 @settings(deadline=None)
+@given(st.lists(st.lists(st.lists(st.integers(0, 12), max_size=6), max_size=4), min_size=2, max_size=5), st.sets(st.integers(0, 4)))
+def test_when_a_stream_begins_changes_nothing_but_when_it_is_asked(streams: list[list[list[int]]], unknown: set[int]) -> None:
+    firsts = [next((time for block in blocks for time in block), None) for blocks in streams]
+    begins_ns = [None if time is None or number in unknown else time * 10**9 for number, time in enumerate(firsts)]
+    merged = merge_by_time([iter(stream_of(number, blocks)) for number, blocks in enumerate(streams)], begins_ns=begins_ns)
+    assert labels(merged) == merge_slowly(streams)
+
+
+@settings(deadline=None)
 @given(st.lists(st.lists(st.lists(st.integers(0, 12), max_size=6), max_size=4), min_size=2, max_size=3))
 def test_each_icmp_error_keeps_the_header_that_it_quotes(streams: list[list[list[int]]]) -> None:
     for block in merge_by_time([iter(stream_of(number, blocks)) for number, blocks in enumerate(streams)]):
