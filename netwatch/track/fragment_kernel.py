@@ -206,7 +206,7 @@ def take_fragment(packet: Row, row: int, book: Rows, datagrams: Rows, buckets: L
         book[0].too_big += 1
         refused = True
     elif more and end & 7 and family == IPV6:
-        packet.layers &= ~HELD  # Linux lets it pass as it is, for the host to complain, and gives the datagram up
+        packet.layers &= ~HELD  # Linux lets it pass as it is, for the tracker to call invalid, and gives the datagram up
         book[0].inconsistent += 1
         refused = True
         kills = True

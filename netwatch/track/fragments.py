@@ -6,8 +6,9 @@ fragments that never become whole fills that memory, and from then on *every* fr
 
 What the model does to packet rows:
 
-* a fragment that waits, or is refused, is marked ``HELD``: the tracker never sees it (but for one of IPv6 in the middle whose length is no
-  multiple of 8: the kernel lets that pass as it is);
+* a fragment that waits, or is refused, is marked ``HELD``: the tracker never sees it (but for one of IPv6 that is not the last and
+  whose length is no multiple of 8, which RFC 8200 section 4.5 forbids: the kernel lets that pass as it is, and its tracker, which finds no
+  ports unless it is the first, calls it invalid);
 * the one that completes a datagram is marked ``REASSEMBLED`` and takes the first fragment's ports, flags and numbers, with the payload of
   the whole datagram; it is the packet that the tracker sees;
 * a later fragment that comes after its first takes its ports, so that its bytes count for the flow it belongs to. One that comes before has

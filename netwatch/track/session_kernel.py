@@ -163,8 +163,8 @@ def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now
     if shown != SHOWN or layers & (FRAGMENT_LAYER | HELD_LAYER) or not layers & IP_LAYERS:
         if shown == NOT_SHOWN or layers & HELD_LAYER or not layers & IP_LAYERS:
             return VERDICT_NONE, VALID, 0
-        if layers & FRAGMENT_LAYER and not layers & WHOLE_LAYERS:
-            return VERDICT_NONE, VALID, 0
+        if layers & FRAGMENT_LAYER and not layers & WHOLE_LAYERS:  # reassembly let it pass as it is, and it has no ports
+            return VERDICT_INVALID, MALFORMED_PACKET, 0
         if shown == SHOWN_MALFORMED:
             return VERDICT_INVALID, MALFORMED_PACKET, 0
     protocol = wide(packet["protocol"])

@@ -15,13 +15,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
+from netwatch.model.session import FirewallProfile
+from netwatch.model.tracked import TRACKED
 from netwatch.track.fragments import Reassembly
+from netwatch.track.session_table import SessionTable
 from tests.builders import Built, as_block, fragment, udp
 from tests.conftest import missing
 from tests.track.test_fragments import FIRST, FIRST_V6
@@ -32,7 +36,7 @@ RULES = """
 table inet counted {
   chain incoming {
     type filter hook prerouting priority 0;
-    ct state invalid counter
+    ct state invalid counter comment "invalid"
     meta nfproto ipv6 meta l4proto udp counter comment "whole6"
   }
 }
@@ -99,7 +103,9 @@ class Receiver:
         counted = dict(zip(names, map(int, values), strict=True))
         held = re.search(r"FRAG: inuse (\d+) memory (\d+)", self.inside("cat", "/proc/net/sockstat"))
         whole = re.search(r'packets (\d+) bytes \d+ comment "whole6"', self.inside("nft", "list", "ruleset"))
+        invalid = re.search(r'packets (\d+) bytes \d+ comment "invalid"', self.inside("nft", "list", "ruleset"))
         assert held is not None
+        assert invalid is not None
         assert whole is not None
         return {
             "received": counted["ReasmReqds"],
@@ -108,6 +114,7 @@ class Receiver:
             "held": int(held[1]),
             "bytes": int(held[2]),
             "whole6": int(whole[1]),
+            "invalid": int(invalid[1]),
         }
 
     def settled(self, received: int) -> dict[str, int]:
@@ -142,9 +149,16 @@ def receiver() -> Iterator[Receiver]:
 
 
 def modelled(pieces: list[Piece]) -> Reassembly:
-    reassembly = Reassembly()
-    reassembly.track(as_block([piece.row() for piece in pieces]))
-    return reassembly
+    return tracked(pieces)[0]
+
+
+def tracked(pieces: list[Piece]) -> tuple[Reassembly, SessionTable]:
+    """What reassembly and, behind it, the tracker make of them."""
+    reassembly, sessions = Reassembly(), SessionTable(FirewallProfile(name="linux", description="netfilter"))
+    block = as_block([piece.row() for piece in pieces])
+    reassembly.track(block)
+    sessions.track(block.packets, block.quoted, np.zeros(len(pieces), TRACKED))
+    return reassembly, sessions
 
 
 def random_pieces(seed: int, count: int, *, ipv6: bool) -> list[Piece]:
@@ -174,9 +188,10 @@ def test_any_fragments_of_ipv6_become_whole_as_often(receiver: Receiver) -> None
     pieces = random_pieces(3, 6400, ipv6=True)
     receiver.send(pieces)
     receiver.send([Piece(1, 0, 16, True, False)])  # behind them, and counted: all have come
-    kernel, model = receiver.settled(1), modelled(pieces)
+    kernel, (model, sessions) = receiver.settled(1), tracked(pieces)
     unaligned = sum(piece.more and piece.end % 8 > 0 for piece in pieces)  # these pass as they are
     assert kernel["whole6"] - unaligned == model.completed > 10
+    assert kernel["invalid"] == sessions.verdicts["invalid"] > 100
 
 
 @pytest.mark.parametrize("length", [64, 480, 1400])

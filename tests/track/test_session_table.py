@@ -141,9 +141,9 @@ def test_ipv6_without_a_next_header_is_invalid() -> None:
     assert verdicts(SessionTable(profile()), packet(0.0, "2001:db8::1", "2001:db8::2", 59)) == [INVALID]
 
 
-def test_a_later_fragment_is_never_shown() -> None:
-    later = fragment(0.0, CLIENT, SERVER, identification=1, offset=1480, more=False, payload=100)
-    assert verdicts(SessionTable(profile()), later) == [UNSEEN]
+def test_a_later_fragment_that_reassembly_lets_pass_is_invalid() -> None:
+    later = fragment(0.0, "2001:db8::1", "2001:db8::2", identification=1, offset=1480, more=True, payload=101)
+    assert verdicts(SessionTable(profile()), later) == [INVALID]
 
 
 # The clock
