@@ -6,6 +6,8 @@ new sessions of a service, which all had two sides, many have one, and yet go on
 only some networks' path has changed, so a part of the sessions is enough. What is one-sided since the watch began is not told: a tap that
 is mirrored one way looks the same for ever.
 
+Named are the prefixes of the peers whose sessions became one-sided, by their part in what is beyond the usual.
+
 What looks alike and is not: a server that is down gets SYNs, but nobody sends it data; in a flood there are no sessions that go on.
 """
 
@@ -14,12 +16,13 @@ from typing import Annotated
 import msgspec
 
 from netwatch.detect import facts
+from netwatch.detect.attribution import MAX_PREFIXES, MIN_SHARE
 from netwatch.detect.detector import DetectorSettings
 from netwatch.detect.level import Level
 from netwatch.detect.subjects import Subjects
-from netwatch.model.incident import Evidence, Finding, Mode
+from netwatch.model.incident import Attribution, Evidence, Finding, Mode
 from netwatch.model.session import FirewallProfile
-from netwatch.model.window import ServiceWindow, Window
+from netwatch.model.window import PrefixCount, ServiceWindow, Window
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -36,6 +39,10 @@ class AsymmetricRoutingSettings(DetectorSettings, frozen=True):
     warm_flows: Annotated[int, msgspec.Meta(ge=1)] = 50  # before a share is called usual
 
 
+MOST_PEERS = 256
+"""Prefixes remembered for one service; those with the fewest flows are forgotten first."""
+
+
 class _Paths:
     """One service: its recent new sessions, which fade, and what is usual."""
 
@@ -48,6 +55,16 @@ class _Paths:
         self.flows = 0
         self.usual_one_sided = 0
         self.usual_strangers = Level()  # per second
+        self.peers: dict[str, float] = {}  # one_sided, by prefix
+        self.usual_peers: dict[str, float] = {}  # usual_one_sided, by prefix
+
+    def who(self) -> tuple[Attribution, ...]:
+        """The prefixes with a part in the one-sided sessions beyond the usual ones."""
+        flows = self.one_sided + self.two_sided
+        beyond = {prefix: recent - flows * self.usual_peers.get(prefix, 0.0) / max(self.flows, 1) for prefix, recent in self.peers.items()}
+        excess = max(self.one_sided - flows * self.usual_share, 1.0)
+        shares = sorted(((min(1.0, more / excess), prefix) for prefix, more in beyond.items()), reverse=True)
+        return tuple(Attribution("prefix", prefix, round(share, 4)) for share, prefix in shares[:MAX_PREFIXES] if share >= MIN_SHARE)
 
     @property
     def share(self) -> float:
@@ -87,6 +104,7 @@ class AsymmetricRouting:
         paths.one_sided = paths.one_sided * keep + service.one_sided_flows
         paths.two_sided = paths.two_sided * keep + service.two_sided_flows
         paths.strangers = paths.strangers * keep + service.invalid + service.picked_up
+        paths.peers = _with(paths.peers, service.one_sided_prefixes, keep)
 
     def _has_stepped(self, paths: _Paths) -> bool:
         rules = self._settings
@@ -103,6 +121,7 @@ class AsymmetricRouting:
             return
         paths.flows += service.one_sided_flows + service.two_sided_flows
         paths.usual_one_sided += service.one_sided_flows
+        paths.usual_peers = _with(paths.usual_peers, service.one_sided_prefixes, 1.0)
         paths.usual_strangers.learn((service.invalid + service.picked_up) / window.duration_s)
 
     def _finding(self, paths: _Paths, window: Window, service: ServiceWindow) -> Finding:
@@ -115,6 +134,7 @@ class AsymmetricRouting:
             at_s=window.end_s,
             onset_s=paths.since_s,
             evidence=evidence,
+            attribution=paths.who(),
         )
 
     def _evidence(self, paths: _Paths) -> tuple[Evidence, ...]:
@@ -127,3 +147,15 @@ class AsymmetricRouting:
             text = f"{facts.number(per_s)} packets/s are invalid or picked up mid-stream, normally {facts.number(usual_per_s)}"
             found.append(facts.state("strangers_per_s", per_s, text))
         return tuple(found)
+
+
+def _with(peers: dict[str, float], more: tuple[PrefixCount, ...], keep: float) -> dict[str, float]:
+    """The flows by prefix after another window, those of before weighed by ``keep``."""
+    if not peers and not more:
+        return peers
+    summed = {prefix: kept for prefix, flows in peers.items() if (kept := flows * keep) >= 0.05}
+    for one in more:
+        summed[one.prefix] = summed.get(one.prefix, 0.0) + one.flows
+    if len(summed) > MOST_PEERS:
+        summed = dict(sorted(summed.items(), key=lambda item: -item[1])[:MOST_PEERS])
+    return summed

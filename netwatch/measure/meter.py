@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from netwatch.measure.counters import COLUMNS, RESUME_ANSWERED, RESUME_UNANSWERED, RESUMED, Column, walk
 from netwatch.measure.forecast import FillForecast, drop_probability, time_to_full_s
 from netwatch.measure.normal import WARM_WINDOWS, Normals
+from netwatch.measure.one_sided import OneSidedPeers
 from netwatch.measure.services import ServiceDirectory
 from netwatch.measure.sources import NO_SOURCES, Sources, SourceSummary
 from netwatch.model.packet import Rows
 from netwatch.model.session import Census, FirewallProfile, GroupCounts, SessionState, TableCounts
 from netwatch.model.tuple_hash import FIXED_SEED
-from netwatch.model.window import FirewallWindow, ServiceWindow, Window
+from netwatch.model.window import FirewallWindow, PrefixCount, ServiceWindow, Window
 
 SILENT_BELOW_PER_S = 0.02
 """A service whose normal packet rate is lower than this is not missed when it is silent: one packet in a minute."""
@@ -76,6 +77,7 @@ class WindowMeter:
         self._seed = np.uint64(seed)
         self._counts: Counts = np.zeros((rows, COLUMNS), np.int64)
         self._sources = Sources(rows, seed=seed)
+        self._one_sided = OneSidedPeers()
         self._normals = Normals(rows, len(FEATURES))
         self._firewall_normals = Normals(1, len(FIREWALL_FEATURE_COLUMNS))
         self._forecast = FillForecast()
@@ -100,6 +102,7 @@ class WindowMeter:
     def add(self, packets: Rows, tracked: Rows) -> None:
         """Count packets that belong to the open window."""
         walk(packets, tracked, self._counts, self._sources.arrays, self._sources.stamp, self._seed)
+        self._one_sided.add(packets, tracked)
 
     def close(
         self,
@@ -148,7 +151,7 @@ class WindowMeter:
             lost_packets=lost_packets,
             sampled_one_in=sampled_one_in,
             firewall=self._firewall_window(totals, table, profile, reassembly, sources.get(0, NO_SOURCES)),
-            services=self._service_windows(rows, groups, sources),
+            services=self._service_windows(rows, groups, sources, self._one_sided.close()),
             census=census,
         )
         self._learn(rows, totals, duration_s, alarmed)
@@ -164,7 +167,13 @@ class WindowMeter:
         shown[0] = False
         return np.flatnonzero(shown)
 
-    def _service_windows(self, rows: NDArray[np.intp], groups: Groups, sources: dict[int, SourceSummary]) -> tuple[ServiceWindow, ...]:
+    def _service_windows(
+        self,
+        rows: NDArray[np.intp],
+        groups: Groups,
+        sources: dict[int, SourceSummary],
+        one_sided: dict[int, tuple[PrefixCount, ...]],
+    ) -> tuple[ServiceWindow, ...]:
         windows = []
         counts = self._counts[rows]
         new_sessions = counts[:, NEW_SESSIONS].sum(axis=1).tolist()
@@ -186,6 +195,7 @@ class WindowMeter:
                     known_sources_share=found.known_share,
                     source_entropy=found.entropy,
                     top_prefixes=found.top_prefixes,
+                    one_sided_prefixes=one_sided.get(row, ()),
                     entries=group.entries,
                     half_open=group.half_open,
                     unreplied=group.unreplied,

@@ -36,6 +36,13 @@ class PrefixShare(msgspec.Struct, frozen=True, gc=False):
     normal_per_s: float  # what the same prefix usually opens
 
 
+class PrefixCount(msgspec.Struct, frozen=True, gc=False):
+    """A prefix and how many flows of it."""
+
+    prefix: str
+    flows: int
+
+
 class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One service in one window."""
 
@@ -68,6 +75,7 @@ class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     invalid_bad_state: int = 0
     one_sided_flows: int = 0
     two_sided_flows: int = 0
+    one_sided_prefixes: tuple[PrefixCount, ...] = ()  # of the peers of one-sided flows, at most 16, most first
     first_payloads: int = 0  # flows whose client sent its first payload: a client that never does holds an entry for nothing
     resumed: tuple[int, ...] = NO_GAPS  # flows that spoke again after an idle gap, by gap bin
     resume_answered: tuple[int, ...] = NO_GAPS
