@@ -8,13 +8,15 @@ in a few seconds.
 What looks alike and is not: a flash crowd finishes its handshakes; a server that is down is asked by those who always ask, no more often
 than before save for repeated SYNs (see ``service_silent``); a closed port answers with RST, which leaves no entry; a tap that sees only the
 clients' side sees no SYN-ACKs but goes on seeing ACKs.
+
+Of sampled packets the estimate is judged (see ``sampled``): SYNs times N against ACKs, and no sooner than chance allows.
 """
 
 from typing import Annotated
 
 import msgspec
 
-from netwatch.detect import attribution, facts, harm
+from netwatch.detect import attribution, facts, harm, sampled
 from netwatch.detect.detector import DetectorSettings
 from netwatch.detect.subjects import Subjects
 from netwatch.model.incident import Evidence, Finding, Mode
@@ -33,6 +35,7 @@ class SynFloodSettings(DetectorSettings, frozen=True):
     max_completion_ratio: Share = 0.3  # of what is asked beyond the normal
     max_repeated_share: Share = 0.4  # SYNs that repeat an earlier one: more is a crowd waiting for a server
     outage_known_share: Share = 0.6  # sources that completed sessions before, while nothing completes: its own clients, waiting
+    outage_times_usual: Annotated[float, msgspec.Meta(gt=1)] = 6.0  # sampled, nothing answered: up to so many SYNs are its own clients'
     cusum_drift: Share = 0.35
     min_strength: Share = 0.5  # of the least rate called a flood, in the window itself
     cusum_alarm: Positive = 1.05
@@ -63,7 +66,9 @@ class SynFlood:
     def judge(self, window: Window) -> list[Finding]:
         return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
 
-    def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
+    def _judge(self, window: Window, seen: ServiceWindow) -> Finding | None:
+        one_in = window.sampled_one_in
+        service = seen if one_in == 1 else sampled.estimated(seen, one_in)
         unfinished = service.syn - service.syn_retransmitted - service.handshakes_completed
         calm = unfinished < self._settings.cusum_drift * self._settings.min_unfinished_per_s * window.duration_s
         if (calm and not len(self._floods)) or service.service.protocol != "tcp":
@@ -76,11 +81,16 @@ class SynFlood:
             flood = self._floods.touch(label)
         if flood.sum == 0.0:
             self._begin(flood, window, service)
-        down = not flood.warming and flood.missing.update(
-            window,
-            completed=service.handshakes_completed,
-            level_per_s=flood.normal_completed.level,
-            spread_per_s=flood.normal_completed.spread,
+        whole = one_in == 1  # else it is not known what was completed
+        down = (
+            whole
+            and not flood.warming
+            and flood.missing.update(
+                window,
+                completed=service.handshakes_completed,
+                level_per_s=flood.normal_completed.level,
+                spread_per_s=flood.normal_completed.spread,
+            )
         )
         excess_per_s = self._excess_per_s(flood, window, service)
         filling_per_s = self._filling_per_s(window, service)
@@ -88,6 +98,10 @@ class SynFlood:
         needed_per_s = max(self._settings.min_unfinished_per_s, 0.0 if down else self._settings.harmful_share * filling_per_s)
         strength = excess_per_s / needed_per_s
         gain = (strength - self._settings.cusum_drift) * window.duration_s
+        if not whole:
+            gain = min(
+                gain, sampled.certainty(excess_per_s * window.duration_s, flood.normal_syn.level * window.duration_s, service, one_in)
+            )
         flood.sum = min(max(0.0, flood.sum + gain), self._settings.cusum_ceiling)
         if flood.sum == 0.0:
             if flood.missing.missing == 0.0:
@@ -95,12 +109,12 @@ class SynFlood:
             return None
         if flood.sum < self._settings.cusum_alarm or strength < self._settings.min_strength:
             return None
-        if self._is_answered(flood, window, service) or self._is_outage(flood, service):
+        if self._is_answered(flood, window, service) or self._is_outage(flood, window, service):
             return None
         if service.synack == 0 and window.start_s == flood.onset_s and excess_per_s < filling_per_s:
             return None  # a crowd before a server that is down looks the same until it repeats its SYNs, a second later
         evidence = self._evidence(flood, window, service, down=down)
-        asked = attribution.asked_of(service, window.duration_s)
+        asked = attribution.asked_of(seen, window.duration_s)
         who = attribution.attribute(asked, sources_so_far=flood.sources)
         flood.sources += asked.sources if asked.spoofed else 0
         return Finding(
@@ -154,8 +168,10 @@ class SynFlood:
         beyond = max(asked - usual, 1.0)
         return (service.handshakes_completed - usual_completed) / beyond >= self._settings.max_completion_ratio
 
-    def _is_outage(self, flood: _Flood, service: ServiceWindow) -> bool:
+    def _is_outage(self, flood: _Flood, window: Window, service: ServiceWindow) -> bool:
         """Is it the service's own crowd, waiting for a server that does not answer?"""
+        if window.sampled_one_in > 1:
+            return self._may_be_outage(flood, window, service)
         if service.syn_retransmitted > self._settings.max_repeated_share * service.syn:
             return True
         return (
@@ -163,6 +179,14 @@ class SynFlood:
             and service.known_sources_share >= self._settings.outage_known_share
             and service.handshakes_completed < 0.3 * flood.normal_completed.level
             and service.synack == 0
+        )
+
+    def _may_be_outage(self, flood: _Flood, window: Window, service: ServiceWindow) -> bool:
+        """Of sampled packets: could all these SYNs be its own clients', who repeat them four or five times before they give up?"""
+        usual = flood.normal_syn.level * window.duration_s
+        times = self._settings.outage_times_usual
+        return service.synack < 0.3 * service.syn and (
+            flood.warming or sampled.may_repeat(service.syn, usual, times, window.sampled_one_in)
         )
 
     def _hurts(self, window: Window, of_filling: float) -> bool:
@@ -176,10 +200,13 @@ class SynFlood:
         syn_per_s = service.syn / window.duration_s
         normally = facts.normally(flood.normal_syn, warming=flood.warming)
         ratio = service.completion_ratio
-        found = [
-            facts.traffic("syn_per_s", syn_per_s, f"{facts.number(syn_per_s)} SYN/s, {normally}; {facts.percent(ratio)} completed"),
-            facts.traffic("completion_ratio", ratio, f"{facts.percent(ratio)} of the handshakes asked for were completed"),
-        ]
+        if window.sampled_one_in == 1:
+            text = f"{facts.number(syn_per_s)} SYN/s, {normally}; {facts.percent(ratio)} completed"
+            finished = facts.traffic("completion_ratio", ratio, f"{facts.percent(ratio)} of the handshakes asked for were completed")
+        else:
+            text = f"about {facts.number(syn_per_s)} SYN/s, {normally}; one packet in {window.sampled_one_in:,} was seen"
+            finished = facts.traffic("acknowledged_ratio", ratio, f"ACKs of clients for {facts.percent(ratio)} of the handshakes asked for")
+        found = [facts.traffic("syn_per_s", syn_per_s, text), finished]
         if service.half_open >= self._settings.min_unfinished_per_s:
             share = service.half_open / max(window.firewall.limit, 1)
             text = (
