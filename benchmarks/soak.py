@@ -1,7 +1,7 @@
-"""Does a running netwatch grow? ``python -m benchmarks.soak [--minutes N]``, as root.
+"""Does a running netwatch grow? ``python -m benchmarks.soak [--minutes N] [--write]``, as root.
 
 In a namespace of its own, the shipped scenarios, attacks and benign ones, are sent over a link again and again while netwatch watches it;
-its memory and its share of a processor are noted. Then the link is left idle.
+its memory and its share of a processor are noted. The link is idle before the load and after it: with empty tables and with full ones.
 """
 
 import argparse
@@ -14,14 +14,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.report import machine, put_into_readme
 from netwatch.lab.drill import used
 
 CAPTURES = Path(__file__).resolve().parents[1] / "captures"
 EVERY_S = 30.0
-IDLE_S = 30.0
+STARTED_S = 10.0
+IDLE_S = 60.0
+SHOWN = 15
+"""Lines of the curve that the README shows; all of it is printed."""
+
 PACKETS_PER_S = 4000
 RUN = "from netwatch.cli.app import main; main()"
 CONFIGURATION = """\
@@ -43,7 +49,8 @@ mode = "enforce"
 def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
-    minutes: float = parser.parse_args(words).minutes
+    parser.add_argument("--write", action="store_true", help="put the curve into benchmarks/README.md")
+    chosen = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as name, link() as namespace:
         folder = Path(name)
         captures = unpacked(folder)
@@ -52,23 +59,60 @@ def main(words: Sequence[str]) -> None:
         inside = ("ip", "netns", "exec", namespace)
         watch = subprocess.Popen([*inside, sys.executable, "-c", RUN, "run", "--config", str(configuration)], stderr=subprocess.DEVNULL)
         try:
-            time.sleep(5)
-            points = list(load(watch.pid, inside, captures, minutes * 60))
-            idle_before_s, _ = used(watch.pid)
-            time.sleep(IDLE_S)
-            idle_s, _ = used(watch.pid)
+            time.sleep(STARTED_S)
+            idle_before = idle(watch.pid)
+            points = list(load(watch.pid, inside, captures, chosen.minutes * 60))
+            idle_after = idle(watch.pid)
         finally:
             watch.terminate()
             watch.wait(10)
-    at_s, mebibytes = np.array(points).T
-    settled = at_s > at_s[-1] / 3
-    slope = float(np.polyfit(at_s[settled] / 60, mebibytes[settled], 1)[0]) if settled.sum() > 2 else 0.0
-    print(f"\nmemory: {mebibytes.max():.0f} MiB at most; over the last two thirds {slope:+.3f} MiB a minute")
-    print(f"idle: {(idle_s - idle_before_s) / IDLE_S:.2%} of a core")
+    text = told(points, idle_before, idle_after)
+    print(f"\n{text}")
+    if chosen.write:
+        put_into_readme("soak", text)
 
 
-def load(pid: int, inside: Sequence[str], captures: Sequence[Path], seconds: float) -> Iterator[tuple[float, float]]:
-    """Send the captures in turn; yield when, and the resident memory in MiB then."""
+class Point(NamedTuple):
+    """What a netwatch used."""
+
+    at_s: float  # since the load began
+    resident_mib: float
+    core_ratio: float  # of one processor, over the time since the point before
+
+
+def told(points: Sequence[Point], idle_before: Point, idle_after: Point) -> str:
+    """The curve, its slope, and what an idle link costs."""
+    at_s, resident_mib = (np.array([point[column] for point in points]) for column in (0, 1))
+    settled = at_s >= at_s[-1] / 3
+    slope = float(np.polyfit(at_s[settled] / 60, resident_mib[settled], 1)[0]) if settled.sum() > 2 else 0.0
+    shown = points[:: -(-len(points) // SHOWN)]
+    return "\n".join(
+        (
+            "| minute | MiB resident | of a core |",
+            "|---|---|---|",
+            f"| idle, before the load | {idle_before.resident_mib:.0f} | {idle_before.core_ratio:.1%} |",
+            *(f"| {point.at_s / 60:.1f} | {point.resident_mib:.0f} | {point.core_ratio:.1%} |" for point in shown),
+            f"| idle, after it | {idle_after.resident_mib:.0f} | {idle_after.core_ratio:.1%} |",
+            "",
+            f"At most {resident_mib.max():.0f} MiB; a straight line through the last two thirds of {at_s[-1] / 60:.0f} minutes rises by "
+            f"{slope:+.2f} MiB a minute. {machine()}.",
+        )
+    )
+
+
+def idle(pid: int) -> Point:
+    """What it takes while nothing comes."""
+    before_s, _ = used(pid)
+    time.sleep(IDLE_S)
+    return Point(0.0, resident_mib(pid), (used(pid)[0] - before_s) / IDLE_S)
+
+
+def resident_mib(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def load(pid: int, inside: Sequence[str], captures: Sequence[Path], seconds: float) -> Iterator[Point]:
+    """Send the captures in turn; yield what is used meanwhile."""
     began_s = time.monotonic()
     due_s, cpu_before_s = EVERY_S, used(pid)[0]
     print("   s   MiB   core")
@@ -78,10 +122,10 @@ def load(pid: int, inside: Sequence[str], captures: Sequence[Path], seconds: flo
             return
         if now_s >= due_s:
             cpu_s = used(pid)[0]
-            resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-            print(f"{now_s:4.0f}  {resident:4.0f}  {(cpu_s - cpu_before_s) / EVERY_S:5.1%}", flush=True)
-            yield now_s, resident
-            due_s, cpu_before_s = due_s + EVERY_S, cpu_s
+            point = Point(now_s, resident_mib(pid), (cpu_s - cpu_before_s) / (now_s - due_s + EVERY_S))
+            print(f"{point.at_s:4.0f}  {point.resident_mib:4.0f}  {point.core_ratio:5.1%}", flush=True)
+            yield point
+            due_s, cpu_before_s = now_s + EVERY_S, cpu_s
         command = [*inside, "tcpreplay", "-q", "-i", "outside", "--pps", str(PACKETS_PER_S), "--limit", "20000", str(capture)]
         subprocess.run(command, capture_output=True, check=False, timeout=60)
 
