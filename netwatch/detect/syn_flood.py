@@ -174,12 +174,9 @@ class SynFlood:
             return self._may_be_outage(flood, window, service)
         if service.syn_retransmitted > self._settings.max_repeated_share * service.syn:
             return True
-        return (
-            not flood.warming
-            and service.known_sources_share >= self._settings.outage_known_share
-            and service.handshakes_completed < 0.3 * flood.normal_completed.level
-            and service.synack == 0
-        )
+        served = service.handshakes_completed >= 0.3 * flood.normal_completed.level and not flood.warming
+        answered = service.synack >= 0.3 * service.syn  # fewer: it may have gone away or come back within the window
+        return service.known_sources_share >= self._settings.outage_known_share and not served and not answered
 
     def _may_be_outage(self, flood: _Flood, window: Window, service: ServiceWindow) -> bool:
         """Of sampled packets: could all these SYNs be its own clients', who repeat them four or five times before they give up?"""

@@ -143,6 +143,7 @@ FLASH_CROWD = service(
 )
 OUTAGE = service(syn=360, syn_retransmitted=240, synack=0, handshakes_completed=0, packets_out=0, known_sources_share=0.9)
 OUTAGE_FIRST_SECOND = service(syn=125, syn_retransmitted=4, synack=0, handshakes_completed=0, packets_out=0, known_sources_share=0.9)
+OUTAGE_ENDS = service(syn=360, syn_retransmitted=20, synack=90, handshakes_completed=4, packets_out=90, known_sources_share=0.9)
 IMPATIENT = service(syn=700, syn_retransmitted=240, synack=0, handshakes_completed=0, packets_out=0, known_sources_share=0.9)
 REFUSED = service(syn=900, syn_retransmitted=0, synack=0, handshakes_completed=0, resets_out=900, known_sources_share=0.9)
 ONE_WAY_TAP = service(warming=True, syn=900, synack=0, handshakes_completed=0, packets_out=0, acks_in=4_000)
@@ -150,12 +151,17 @@ ONE_WAY_TAP = service(warming=True, syn=900, synack=0, handshakes_completed=0, p
 
 @pytest.mark.parametrize(
     "twin",
-    [FLASH_CROWD, OUTAGE_FIRST_SECOND, OUTAGE, IMPATIENT, REFUSED, ONE_WAY_TAP],
-    ids=["flash crowd", "outage begins", "outage", "clients that try anew", "closed port", "one-way tap"],
+    [FLASH_CROWD, OUTAGE_FIRST_SECOND, OUTAGE, OUTAGE_ENDS, IMPATIENT, REFUSED, ONE_WAY_TAP],
+    ids=["flash crowd", "outage begins", "outage", "outage ends", "clients that try anew", "closed port", "one-way tap"],
 )
 def test_what_only_looks_like_a_flood_is_none(twin: ServiceWindow) -> None:
     windows = [*quiet(), *(window(second, twin) for second in range(20, 30))]
     assert judged(detector(), windows) == []
+
+
+def test_known_sources_before_a_server_that_is_down_are_no_flood_even_before_a_normal_is_known() -> None:
+    down = service(warming=True, syn=360, syn_retransmitted=5, synack=0, handshakes_completed=0, packets_out=0, known_sources_share=0.9)
+    assert judged(detector(), [window(second, down, warming=True) for second in range(5)]) == []
 
 
 def test_a_small_table_is_hurt_by_a_small_flood() -> None:
