@@ -10,7 +10,7 @@ demo: $(STAMP)
 	@scripts/demo
 
 test: $(STAMP) system
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n auto --dist loadgroup
 
 check: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

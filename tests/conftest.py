@@ -22,3 +22,14 @@ def shared_captures() -> Path:
     if not SHARED_CAPTURES.is_dir():
         missing("the shared collection of captures is not beside this checkout")
     return SHARED_CAPTURES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files are shared out between processes. What changes the kernel's limits or measures its clock runs in one, after all others."""
+    alone = [item for item in items if item.get_closest_marker("namespace")]
+    others = [item for item in items if not item.get_closest_marker("namespace")]
+    for item in others:
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    for item in alone:
+        item.add_marker(pytest.mark.xdist_group("kernel"))
+    items[:] = others + alone
