@@ -103,6 +103,10 @@ def status(
     for stage in found.stages:
         if not stage.healthy:
             typer.echo(f"  trouble   {stage.stage}: {stage.problem}")
+    for service in found.unseen:
+        typer.echo(
+            f"  unseen    {service.name}: no packet of {service.label} yet; is it there, and does its traffic pass what is captured?"
+        )
 
 
 def _asked(settings: "Config", wish: "Wish", plan_id: str | None) -> "Reply":

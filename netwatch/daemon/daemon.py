@@ -213,6 +213,7 @@ class Daemon:
             in_force=in_force,
             ends_s=dict(watch.mitigator.ends_s),
             stages=(*watch.stages(), *(sink.report() for sink in self._sinks)),
+            unseen=watch.unseen,
         )
 
     def _greeting(self) -> str:

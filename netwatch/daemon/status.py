@@ -7,6 +7,7 @@ import msgspec
 from netwatch.model.change import Plan
 from netwatch.model.event import StageReport
 from netwatch.model.incident import Incident
+from netwatch.model.service import Service
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,3 +23,4 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     in_force: tuple[Plan, ...] = ()
     ends_s: Mapping[str, float] = {}  # by plan, when the kernel disarms it if it is not renewed
     stages: tuple[StageReport, ...] = ()
+    unseen: tuple[Service, ...] = ()  # configured, and not one packet of it since the start

@@ -73,6 +73,7 @@ class Watch:
         self._probes: list[CanaryResult] = []  # ended since the last window
         self._answered: dict[str, list[int]] = {}  # by service: attempts, and those that came about
         self._open: dict[str, Incident] = {}
+        self._unseen = {service.label: service for service in config.services}
         self._tasks: list[asyncio.Task[None]] = []
         self._ending = False
 
@@ -116,6 +117,11 @@ class Watch:
     def incidents(self) -> tuple[Incident, ...]:
         """Those that last."""
         return tuple(self._open.values())
+
+    @property
+    def unseen(self) -> tuple[Service, ...]:
+        """Configured services of which no packet has been seen."""
+        return tuple(self._unseen.values())
 
     def stages(self) -> tuple[StageReport, ...]:
         """How each part does."""
@@ -191,6 +197,10 @@ class Watch:
         self.mitigator.judged(judged)
         probes, self._probes = tuple(self._probes), []
         window, now_s = judged.window, judged.window.end_s
+        if self._unseen:
+            for one in window.services:
+                if one.packets_in or one.packets_out:
+                    self._unseen.pop(one.service.label, None)
         self._publish(WindowClosed(time_s=now_s, window=window, state=self.engine.table.newest, canaries=probes))
         for finding in judged.findings:
             self._publish(FindingMade(time_s=now_s, finding=finding))

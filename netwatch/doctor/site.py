@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from netwatch.collect.interface import find_interface
@@ -11,15 +12,22 @@ from netwatch.config import Config
 from netwatch.doctor.check import Check, failed, ok, warning
 from netwatch.errors import NetwatchError
 from netwatch.kernel.namespace import NAMED, entered
+from netwatch.model.service import Service
 
 ROOM_BYTES = 256 << 20
 """For the journal, its log and the spools of sinks."""
+
+ANSWERS_WITHIN_S = 1.5
+"""A lost SYN is repeated after one second."""
+
+ASKED_AT_ONCE = 16
 
 
 def checks(config: Config) -> Iterator[Check]:
     yield _state_dir(Path(config.state_dir))
     yield from _interfaces(config)
     yield from _services(config)
+    yield from _answers(config)
     yield from _secrets(config)
 
 
@@ -77,6 +85,30 @@ def _services(config: Config) -> Iterator[Check]:
             yield _command(entry.name, canary.command[0])
         else:
             yield _source(entry.name, canary.namespace, canary.source)
+
+
+def _answers(config: Config) -> Iterator[Check]:
+    """A connection to each service of one address, from the firewall: a name or a port that is wrong shows before it is needed."""
+    asked = [service for service in config.services if service.protocol == "tcp" and "/" not in service.address]
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        yield from pool.map(lambda service: _answer(service, config.firewall.namespace), asked)
+
+
+def _answer(service: Service, namespace: str | None) -> Check:
+    name = f"service {service.name}: answer"
+    try:
+        with entered(namespace), socket.socket(socket.AF_INET6 if ":" in service.address else socket.AF_INET) as opened:
+            opened.settimeout(ANSWERS_WITHIN_S)
+            opened.connect((service.address, service.port))
+    except (NetwatchError, OSError) as error:
+        words = "nobody answers" if isinstance(error, TimeoutError) else error.strerror if isinstance(error, OSError) else str(error)
+        return warning(
+            name,
+            f"{service.label} from this machine: {words}",
+            why="a service that is not there is never seen, and never found hurt",
+            advice="correct its address and port; if only this machine may not reach it, `netwatch status` says whether it is seen",
+        )
+    return ok(name, f"{service.label} takes connections from this machine")
 
 
 def _command(name: str, program: str) -> Check:

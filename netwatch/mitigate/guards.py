@@ -15,7 +15,7 @@ from netwatch.mitigate.effect import Evict, ShortTimeouts
 from netwatch.mitigate.ladder import Draft
 from netwatch.mitigate.playbook import Caution, Playbook
 from netwatch.mitigate.settings import MitigationSettings, OperatingMode
-from netwatch.mitigate.target import overlap
+from netwatch.mitigate.target import MIN_TOTAL_SHARE, overlap
 from netwatch.model.change import Rehearsal
 from netwatch.model.incident import Incident, Severity
 from netwatch.model.service import Service
@@ -89,7 +89,21 @@ def never_block(request: Request) -> Refusal | None:
     """Prefixes that must not be touched: monitoring, own servers, known good senders."""
     for prefix, spared in _overlaps(request.draft.prefixes, request.settings.never_block):
         return Refusal(Guard.NEVER_BLOCK, f"{prefix} overlaps {spared} of mitigate.never_block", for_good=True)
-    return None
+    return _out_of_reach(request)
+
+
+def _out_of_reach(request: Request) -> Refusal | None:
+    """No rule touches who is never blocked, so none helps against him."""
+    shares = {suspect.value: suspect.share for suspect in request.incident.attribution if suspect.kind == "prefix"}
+    spared = {
+        prefix: by for prefix, by in _overlaps(shares, request.settings.never_block) if netaddr.IPNetwork(prefix) in netaddr.IPNetwork(by)
+    }
+    share = sum(shares[prefix] for prefix in spared)
+    if share < MIN_TOTAL_SHARE:
+        return None
+    largest = max(spared, key=lambda prefix: shares[prefix])
+    text = f"{share:.0%} of the excess comes from prefixes such as {largest}, within {spared[largest]} of mitigate.never_block"
+    return Refusal(Guard.NEVER_BLOCK, f"{text}: no rule of netwatch's would touch them", for_good=True)
 
 
 def victim(request: Request) -> Refusal | None:

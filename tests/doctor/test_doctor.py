@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from netwatch.doctor import ruleset, trial
+from netwatch.config import load_config
+from netwatch.doctor import ruleset, site, trial
 from netwatch.doctor.check import Outcome
+from netwatch.kernel.namespace import entered
 from tests.cli.commands import NETWATCH, netwatch
 from tests.conftest import ROOT, missing
 from tests.enforce.conftest import base, namespace
@@ -145,3 +148,22 @@ def test_without_root_it_says_what_it_could_not_try() -> None:
     for name in ("trials with real packets", "neighbouring rules", "state table: entries"):
         assert checks[name]["outcome"] == "skipped", checks[name]
         assert "root" in checks[name]["advice"]
+
+
+def test_a_service_that_nobody_answers_for_is_told_of(namespace: str, tmp_path: Path) -> None:
+    config = tmp_path / "netwatch.toml"
+    config.write_text(
+        f'state_dir = "{tmp_path}"\n[firewall]\nnamespace = "{namespace}"\n'
+        '[[service]]\nname = "there"\naddress = "127.0.0.1"\nport = 2525\n'
+        '[[service]]\nname = "closed"\naddress = "127.0.0.1"\nport = 2526\n'
+        '[[service]]\nname = "ghost"\naddress = "203.0.113.99"\nport = 25\n'
+    )
+    subprocess.run(["ip", "-n", namespace, "link", "set", "lo", "up"], check=True)
+    with entered(namespace):
+        listener = socket.create_server(("127.0.0.1", 2525))
+    with listener:
+        found = {check.name: check for check in site.checks(load_config(config)) if check.name.endswith(": answer")}
+    assert found["service there: answer"].outcome is Outcome.OK
+    assert "Connection refused" in found["service closed: answer"].found
+    assert "Network is unreachable" in found["service ghost: answer"].found
+    assert "netwatch status" in found["service ghost: answer"].advice

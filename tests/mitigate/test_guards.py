@@ -48,6 +48,16 @@ def test_nothing_stands_in_the_way_of_a_plan_that_is_right() -> None:
     assert first_refusal(request()) is None
 
 
+def test_an_attacker_who_is_never_blocked_is_left_alone_by_every_rung() -> None:
+    """Nothing in netwatch's table touches him, so no change would help; one of many who happens to be spared is no reason."""
+    spared = settings(never_block=("192.0.2.0/23",))
+    found = refused(one=draft("synproxy+evict-half-open", prefixes=()), settings=spared)
+    assert found.guard is Guard.NEVER_BLOCK
+    assert "90% of the excess" in found.text
+    assert f"{ATTACKER}, within 192.0.2.0/23 of mitigate.never_block" in found.text
+    assert first_refusal(request(draft("synproxy+evict-half-open"), settings=settings(never_block=("192.0.2.77/32",)))) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "guard", "says"),
     [
