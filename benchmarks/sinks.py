@@ -2,6 +2,9 @@
 it what somebody would write by hand: the same lines from the same events by f-strings, in batches over httpx, kept nowhere.
 
 Both ways take turns in one run, on a server in a namespace of its own; the points are counted in the database afterwards.
+
+``--cut S``: instead 200,000 points while the server is killed, refuses, dawdles, the network is cut for S seconds, the disk is full and
+netwatch is killed; what is in the database then.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from netwatch.export.sinks import build_sinks
 from netwatch.kernel.namespace import entered
 from netwatch.model.event import SelfReported, StageReport
 from tests.collect.namespaces import namespaces
+from tests.export.influx.hardship import undergo
 from tests.export.servers import VictoriaMetrics, started
 
 EXPORTERS = 199
@@ -98,11 +102,31 @@ def by_hand(events: Sequence[SelfReported], *, gzip: bool) -> float:
         return time.perf_counter() - begin_s
 
 
+def through_everything(database: str, cut_s: float) -> None:
+    """The events last a little longer than the troubles, of which all but the cut take 20 seconds."""
+    events, points = 2_000, 100
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        account = undergo(Path(folder), database, events=events, points=points, pause_s=(20 + cut_s) / events, cut_s=cut_s)
+    print("\n".join(account.troubles))
+    beyond = set(account.lost) - set(account.excused)
+    print(f"offered {account.offered * points:,} points in {account.took_s:.0f} s, in the database {account.stored_points:,}")
+    print(f"lost: {len(account.lost)} events, of them {len(beyond)} from before the last second of the netwatch that was killed")
+    print(f"first arrivals in order: {list(account.first_arrivals) == sorted(account.first_arrivals)}")
+    print(f"memory: {account.base_kib >> 10} MiB when all was well, at most {account.peak_kib >> 10} MiB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=3_000, help="of 200 points each")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cut", type=float, metavar="S", help="everything that can happen, with a network cut of so many seconds")
+    parser.add_argument(
+        "--database", choices=("influxdb", "influxdb1"), default="influxdb", help="of --cut: VictoriaMetrics or InfluxDB 1"
+    )
     asked = parser.parse_args()
+    if asked.cut is not None:
+        through_everything(asked.database, asked.cut)
+        return
     ways: dict[str, Callable[..., float]] = {"sink": through_the_sink, "by hand": by_hand}
     with namespaces("bench") as (namespace,), tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         server = VictoriaMetrics(namespace, Path(folder))

@@ -110,6 +110,13 @@ class Influx1(Server):
         assert "error" not in result, result
         return result["series"][0]["values"] if "series" in result else []
 
+    def times(self, database: str, query: str) -> Iterator[list[int]]:
+        """The times of the points of each series of the answer, in milliseconds."""
+        (result,) = self.json("/query", db=database, q=query, epoch="ms")["results"]
+        assert "error" not in result, result
+        for series in result.get("series", []):
+            yield [row[0] for row in series["values"]]
+
 
 class Prometheus(Server):
     """Scrapes 127.0.0.1:9464 each second and evaluates rules as often."""

@@ -1,6 +1,7 @@
 """A file of blocks: written once from the front, read from the front, deleted whole.
 
-When the disk of netwatch itself is full, a segment lives in memory instead: metrics are wanted most when something is wrong.
+When the disk of netwatch itself is full, a segment lives in memory until there is room again: metrics are wanted most when something is
+wrong.
 """
 
 import os
@@ -19,10 +20,11 @@ class Piece(NamedTuple):
 
 
 class Segment:
-    """One file, or its stand-in in memory. ``path`` None: memory."""
+    """One file, or its stand-in in memory."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path, *, in_memory: bool = False) -> None:
         self.path = path
+        self.in_memory = in_memory
         self.bytes = 0
         self.lines = 0
         self.acknowledged_lines = 0  # of these, the server said that it has them
@@ -32,21 +34,41 @@ class Segment:
         self._synced_bytes = 0
 
     @classmethod
-    def create(cls, path: Path | None) -> Self:
+    def create(cls, path: Path, *, in_memory: bool = False) -> Self:
         """A new, empty segment.
 
         Raises:
             OSError: the file cannot be made.
         """
-        segment = cls(path)
-        if path is not None:
-            segment._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)  # or a power loss takes the name away and leaves the bytes
-            finally:
-                os.close(folder)
+        segment = cls(path, in_memory=in_memory)
+        if not in_memory:
+            segment._make_file()
         return segment
+
+    def _make_file(self) -> None:
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)  # or a power loss takes the name away and leaves the bytes
+        finally:
+            os.close(folder)
+
+    def move_to_disk(self) -> None:
+        """Put on disk what is in memory.
+
+        Raises:
+            OSError: there is no room yet; it stays in memory, and nothing of it is on disk.
+        """
+        try:
+            self._make_file()
+            self._write(self._memory)
+            self.sync()
+        except OSError:
+            self.finish()
+            self.path.unlink(missing_ok=True)
+            raise
+        self.in_memory = False
+        self._memory = bytearray()
 
     @classmethod
     def found(cls, path: Path) -> Self:
@@ -72,20 +94,24 @@ class Segment:
         Raises:
             OSError: it was not written; the segment is as before and takes no more.
         """
-        if self.path is None:
+        if self.in_memory:
             self._memory += packed
         else:
-            assert self._file is not None, "a finished segment was appended to"
             try:
-                written = os.write(self._file, packed)
-                while written < len(packed):
-                    written += os.write(self._file, packed[written:])
+                self._write(packed)
             except OSError:
+                assert self._file is not None
                 os.ftruncate(self._file, self.bytes)
                 self.finish()
                 raise
         self.bytes += len(packed)
         self.lines += lines
+
+    def _write(self, packed: bytes | bytearray) -> None:
+        assert self._file is not None, "a finished segment was written to"
+        rest = memoryview(packed)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
 
     def sync(self) -> None:
         """Have what was written survive a power loss. May take as long as the disk likes, while another thread reads.
@@ -112,7 +138,7 @@ class Segment:
         """
         if offset >= self.bytes:
             return None
-        if self.path is None:
+        if self.in_memory:
             raw = bytes(self._memory[offset:])
             return self._piece(offset, raw[: HEADER.size], raw[HEADER.size :])
         with self.path.open("rb") as file:
@@ -136,5 +162,5 @@ class Segment:
         """
         self.finish()
         self._memory.clear()
-        if self.path is not None:
+        if not self.in_memory:
             self.path.unlink(missing_ok=True)

@@ -28,7 +28,8 @@ MEMORY_BYTES = 16 << 20
 """Of segments in memory, while the disk takes nothing."""
 
 MEMORY_SEGMENT_BYTES = 1 << 20
-"""A small segment, so that the disk is tried again soon."""
+DISK_AGAIN_S = 1.0
+"""How soon a disk that took nothing is tried again, with all that is in memory: there a crash of netwatch would take it."""
 
 SUFFIX = ".lines"
 
@@ -53,6 +54,7 @@ class Spool:
         self._lock = threading.Lock()
         self._segments: list[Segment] = []  # oldest first; the last is appended to
         self._begun_s = 0.0  # of the last
+        self._refused_s = 0.0  # when the disk last took nothing
         self._finished = True  # the last takes no more; what an earlier netwatch left never does
         self._reading = 0  # place of the segment that is read
         self._offset = 0  # within it, and the lines before it
@@ -77,12 +79,13 @@ class Spool:
         except OSError as error:
             self.close()
             raise SinkError(f"{self.folder}: the spool cannot be opened: {error.strerror}; check state_dir") from error
-        numbers = [int(segment.path.stem) for segment in self._segments if segment.path and segment.path.stem.isdigit()]
+        numbers = [int(segment.path.stem) for segment in self._segments if segment.path.stem.isdigit()]
         self._next_number = max(numbers, default=-1) + 1
 
     def close(self) -> None:
         """Give the folder back; nothing more is read or written."""
         with self._lock:
+            self._move_to_disk()
             for segment in self._segments:
                 segment.finish()
             self._segments = []
@@ -96,14 +99,16 @@ class Spool:
         with self._lock:
             if self._held is None:
                 return
+            if self._segments and self._segments[-1].in_memory and now_s - self._refused_s >= DISK_AGAIN_S:
+                self._move_to_disk(now_s)
             if not self._segments or self._is_done():
                 self._begin(now_s)
             try:
                 self._segments[-1].append(packed, block.lines)
-                if self._segments[-1].path is not None:
+                if not self._segments[-1].in_memory:
                     self.problem = ""
             except OSError as error:
-                self._disk_refused(error)
+                self._disk_refused(error, now_s)
                 self._begin(now_s, in_memory=True)
                 self._segments[-1].append(packed, block.lines)
             self._trim()
@@ -116,7 +121,7 @@ class Spool:
             try:
                 newest.sync()
             except OSError as error:
-                self._disk_refused(error)
+                self._disk_refused(error, self._refused_s)
 
     @property
     def unsent_lines(self) -> int:
@@ -193,7 +198,7 @@ class Spool:
     def _is_done(self) -> bool:
         """No more blocks go into the newest segment."""
         newest = self._segments[-1]
-        limit = MEMORY_SEGMENT_BYTES if newest.path is None else min(SEGMENT_BYTES, self._limit_bytes // 8)
+        limit = MEMORY_SEGMENT_BYTES if newest.in_memory else min(SEGMENT_BYTES, self._limit_bytes // 8)
         return self._finished or newest.bytes >= limit
 
     def _begin(self, now_s: float, *, in_memory: bool = False) -> None:
@@ -201,17 +206,30 @@ class Spool:
             with contextlib.suppress(OSError):  # the lines are in the page cache; only a power loss could take them now
                 self._segments[-1].sync()
             self._segments[-1].finish()
-        path = None if in_memory else self.folder / f"{self._next_number:016d}{SUFFIX}"
+        path = self.folder / f"{self._next_number:016d}{SUFFIX}"
         self._next_number += 1
         try:
-            segment = Segment.create(path)
+            segment = Segment.create(path, in_memory=in_memory)
         except OSError as error:
-            self._disk_refused(error)
-            segment = Segment.create(None)
+            self._disk_refused(error, now_s)
+            segment = Segment.create(path, in_memory=True)
         self._segments.append(segment)
         self._begun_s, self._finished = now_s, False
 
-    def _disk_refused(self, error: OSError) -> None:
+    def _move_to_disk(self, now_s: float = 0.0) -> None:
+        """What is in memory, oldest first, as far as the disk takes it."""
+        for segment in self._segments:
+            if segment.in_memory:
+                try:
+                    segment.move_to_disk()
+                except OSError as error:
+                    self._disk_refused(error, now_s)
+                    return
+                if segment is not self._segments[-1]:
+                    segment.finish()
+
+    def _disk_refused(self, error: OSError, now_s: float) -> None:
+        self._refused_s = now_s
         self.problem = (
             f"{self.folder}: cannot be written: {error.strerror}; lines are kept in memory, at most {MEMORY_BYTES >> 20} MiB of them"
         )
@@ -220,7 +238,7 @@ class Spool:
         """Drop the oldest until the rest is within its bounds; never the segment that is appended to."""
         while len(self._segments) > 1 and (
             sum(segment.bytes for segment in self._segments) > self._limit_bytes
-            or sum(segment.bytes for segment in self._segments if segment.path is None) > MEMORY_BYTES
+            or sum(segment.bytes for segment in self._segments if segment.in_memory) > MEMORY_BYTES
         ):
             oldest = self._segments[0]
             if lost := oldest.lines - oldest.acknowledged_lines:

@@ -57,8 +57,8 @@ class Receiver:
 
     def take(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length", "0")))
+        answer = self.answer_to(request, body)
         with self.lock:
-            answer = self.script.popleft() if self.script else self.usual
             answered = 0 if answer.hang_up else answer.status
             self.requests.append(Request(request.command, request.path, dict(request.headers), body, answered))
         if answer.after_s:
@@ -72,6 +72,10 @@ class Receiver:
         request.send_header("Content-Length", str(len(answer.body.encode())))
         request.end_headers()
         request.wfile.write(answer.body.encode())
+
+    def answer_to(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        with self.lock:
+            return self.script.popleft() if self.script else self.usual
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -91,9 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(receiver: Receiver, *, port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+def serving(receiver: Receiver, *, host: str = "127.0.0.1", port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
     handler = type("Handler", (_Handler,), {"receiver": receiver})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = ThreadingHTTPServer((host, port), handler)
     server.daemon_threads = True
     receiver.port = server.server_address[1]
     if tls is not None:

@@ -1,10 +1,6 @@
 """The sink against real databases: what is there afterwards is counted in the database, not in the sink."""
 
 import asyncio
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,16 +18,11 @@ from netwatch.model.firewall_state import Counted
 from netwatch.model.session import Census, PrefixEntries
 from netwatch.model.window import PrefixShare
 from tests.collect.namespaces import namespaces
-from tests.conftest import ROOT
 from tests.export.alerts.running import running, until
-from tests.export.influx.teller import BASE_S
 from tests.export.metrics import told
 from tests.export.servers import Influx1, VictoriaMetrics, started
 
 pytestmark = pytest.mark.namespace
-
-SECONDS = 200
-SERIES = 'netwatch_self_taken_total{stage="capture"}'
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +42,6 @@ def victoria(**more: float) -> InfluxDbSettings:
 
 def influx1() -> InfluxDb1Settings:
     return InfluxDb1Settings(url="http://127.0.0.1:8086", database="nw", timeout_s=2.0)
-
-
-def second(number: int) -> Event:
-    return told.itself(StageReport(stage="capture", taken=number), time_s=told.START_S + number)
 
 
 def everything() -> list[Event]:
@@ -113,78 +100,3 @@ def test_victoriametrics_takes_every_number_through_the_api_of_influxdb_2(namesp
             wanted = {f"{measurement.name}_{column.name}" for column in measurement.columns if not column.optional}
             assert wanted <= names, measurement.name
         assert server.times("netwatch_firewall_fill_ratio") == [round((told.START_S + number) * 1000) for number in range(2)]
-
-
-def test_nothing_is_lost_when_victoriametrics_is_killed_although_it_had_acknowledged(namespace: str, tmp_path: Path) -> None:
-    server = VictoriaMetrics(namespace, tmp_path / "vm")
-
-    async def play() -> None:
-        sink = built(victoria(), tmp_path)
-        async with running(sink):
-            for number in range(SECONDS):
-                sink.offer(second(number))
-            await until(lambda: sink.report().given >= 2 * SECONDS)
-            await asyncio.to_thread(server.kill)
-            for number in range(SECONDS, 2 * SECONDS):
-                sink.offer(second(number))
-            await until(lambda: not sink.report().healthy)
-            await asyncio.to_thread(server.start)
-            await until(lambda: sink.report().queued == 0)
-            sink.offer(second(2 * SECONDS))
-            await until(lambda: sink.report().queued == 0)
-
-    with started(server), entered(namespace):
-        asyncio.run(play())
-        server.get("/internal/force_flush")
-        times = server.times(SERIES)
-    assert times == [round((told.START_S + number) * 1000) for number in range(2 * SECONDS + 1)]
-
-
-@pytest.mark.parametrize("kind", ["influxdb", "influxdb1"])
-def test_a_netwatch_that_is_killed_loses_at_most_its_last_second(namespace: str, tmp_path: Path, kind: str) -> None:
-    server: VictoriaMetrics | Influx1
-    server = VictoriaMetrics(namespace, tmp_path / "db") if kind == "influxdb" else Influx1(namespace, tmp_path / "db")
-    first, told_first = told_by_a_process(namespace, tmp_path, kind, first=0)  # the server is away
-    with started(server), entered(namespace):
-        if isinstance(server, Influx1):
-            server.create("nw")
-        last, told_last = told_by_a_process(namespace, tmp_path, kind, first=told_first + 1)
-        asyncio.run(rest(kind, tmp_path))
-        if isinstance(server, Influx1):
-            rows = server.rows("nw", "select taken_total from netwatch_self where stage='capture'")
-            stored = {row[0] // 1000 - BASE_S for row in rows}
-        else:
-            server.get("/internal/force_flush")
-            stored = {time_ms // 1000 - BASE_S for time_ms in server.times(SERIES)}
-    assert set(range(first + 1)) <= stored
-    assert set(range(told_first + 1, last + 1)) <= stored
-    assert stored <= set(range(told_last + 1))
-
-
-def told_by_a_process(namespace: str, state_dir: Path, kind: str, *, first: int) -> tuple[int, int]:
-    """The last event that was offered a second before a process was killed, and the last one at all."""
-    words = [sys.executable, "-m", "tests.export.influx.teller", str(state_dir), kind, str(first)]
-    with entered(namespace):
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert process.stdout is not None
-    offered: list[tuple[float, int]] = []
-    try:
-        for line in process.stdout:
-            offered.append((time.monotonic(), int(line)))
-            if offered[-1][0] - offered[0][0] >= 2.5:
-                break
-    finally:
-        process.send_signal(signal.SIGKILL)
-        killed_s = time.monotonic()
-        rest_of_output = process.stdout.read().split()
-        process.wait()
-        process.stdout.close()
-    numbers = [number for _, number in offered] + [int(word) for word in rest_of_output if word.isdigit()]
-    return max(number for at_s, number in offered if at_s <= killed_s - 1.0), numbers[-1]
-
-
-async def rest(kind: str, state_dir: Path) -> None:
-    """A netwatch that starts after the crash sends what the dead one left."""
-    sink = built(victoria() if kind == "influxdb" else influx1(), state_dir)
-    async with running(sink):
-        await until(lambda: sink.report().given > 0 and sink.report().queued == 0)

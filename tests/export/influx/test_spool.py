@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import subprocess
@@ -8,7 +9,7 @@ import pytest
 
 from netwatch.errors import SinkError
 from netwatch.export.influx.block import HEADER, Block
-from netwatch.export.influx.spool import SEGMENT_S, Spool
+from netwatch.export.influx.spool import DISK_AGAIN_S, SEGMENT_S, Spool
 from tests.conftest import missing
 
 SETTLE_S = 15.0
@@ -198,3 +199,35 @@ def test_while_the_disk_is_full_lines_are_kept_in_memory_and_the_disk_is_used_ag
         spool.close()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.namespace
+def test_when_the_disk_has_room_again_what_was_in_memory_outlives_a_crash(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        missing("a small disk can be mounted only by root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
+    try:
+        spool = Spool(disk / "spool", limit_bytes=64 * SMALL, settle_s=0.0)
+        spool.open()
+        spool.append(block(0), now_s=0.0)
+        filling = disk / "filling"
+        with contextlib.suppress(OSError):
+            filling.write_bytes(bytes(2 * SMALL))
+        for number in range(1, 30):
+            spool.append(block(number, lines=500), now_s=DISK_AGAIN_S * number / 30)
+        assert os.strerror(errno.ENOSPC) in spool.problem
+        filling.unlink()
+        spool.append(block(30), now_s=2 * DISK_AGAIN_S)
+        assert spool.problem == ""
+        assert spool.unsent_lines == 29 * 500 + 20
+        left = subprocess.run(["cp", "-r", str(spool.folder), str(tmp_path / "left")], check=False)  # as a crash would leave it
+        assert left.returncode == 0
+        spool.close()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    after = Spool(tmp_path / "left", limit_bytes=64 * SMALL, settle_s=0.0)
+    after.open()
+    assert taken(after) == list(range(31))
+    after.close()
