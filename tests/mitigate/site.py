@@ -41,8 +41,9 @@ class Site:
         self._listener: socket.socket | None = None
 
     def build(self) -> None:
-        for name in self.names.values():
+        for role, name in self.names.items():
             run("ip", "netns", "add", name)
+            self.on(role, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")  # else IPv6 says nothing for up to two seconds
         self._link("client", (f"{CLIENT}/24", f"{CLIENT6}/64", f"{ATTACKER}/24"), ("198.51.100.1/24", "2001:db8:c::1/64", "192.0.2.1/24"))
         self._link("server", (f"{SERVER}/24", f"{SERVER6}/64"), ("203.0.113.1/24", "2001:db8:5::1/64"))
         for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):

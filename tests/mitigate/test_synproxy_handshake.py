@@ -78,7 +78,7 @@ def learned(site: Site, service: Service, client: str) -> Service:
 def agreed(site: Site, server: str, client: str) -> tuple[dict[str, object], dict[str, object]]:
     """The options of the SYN-ACK that a client gets, and of the one that the server gives, in one session."""
     with wire_of(site, "client") as outside, wire_of(site, "server") as inside:
-        assert site.banner(server=server, source=client, patience_s=4) == BANNER  # IPv6 looks for its neighbours first
+        assert site.banner(server=server, source=client) == BANNER
         return _options(outside), _options(inside)
 
 
