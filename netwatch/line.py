@@ -17,7 +17,7 @@ from netwatch.model.incident import Finding, Incident, Severity
 from netwatch.model.plan import Admission
 from netwatch.model.tuple_hash import FIXED_SEED
 from netwatch.model.window import Window
-from netwatch.table_view import ModelledTable, TableView
+from netwatch.table_view import ModelledTable, Seen, TableView
 from netwatch.track.clock import SECOND_NS, Border
 from netwatch.track.session_table import SessionTable
 
@@ -56,8 +56,15 @@ class Line:
 
     def close(self, border: Border, reassembly: ReassemblyTotals) -> list[Incident]:
         """End a window, judge it, and return the incidents that it opened or changed."""
+        return self.judge(border, self.look(border), reassembly)
+
+    def look(self, border: Border) -> Seen:
+        """The state table at the end of a window, before any packet behind it."""
         self.sessions.advance(border.end_ns)
-        seen = self.view.look(self.sessions, border.end_ns)
+        return self.view.look(self.sessions, border.end_ns)
+
+    def judge(self, border: Border, seen: Seen, reassembly: ReassemblyTotals) -> list[Incident]:
+        """End a window whose table was looked at: nothing here asks the table again."""
         window = self.meter.close(
             start_s=border.start_ns / SECOND_NS,
             duration_s=(border.end_ns - border.start_ns) / SECOND_NS,

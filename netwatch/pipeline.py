@@ -10,23 +10,26 @@ Blocks of packets go through the tables; at every second of the packets' own clo
 or a file: a replay, a drill and a live firewall give the same incidents for the same packets.
 
 What comes before the services depends on nothing behind it: the ``Intake`` (intake.py), which a replay runs ahead on the other core. From
-the session table on, the parts form a ``Line`` (line.py). A what-if is a second line (trial.py): a fork of the first from the moment when
-its mitigation would have been in force, fed with the same packets.
+the session table on, the parts form a ``Line`` (line.py). Its meter and what is behind that follow the session table and tell it nothing:
+a replay runs them behind (behind.py) while the table goes on. A what-if is a second line (trial.py): a fork of the first from the moment
+when its mitigation would have been in force, fed with the same packets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from netwatch.config import ReplaySettings
 from netwatch.intake import Ending, Intake, Part
 from netwatch.line import Line
 from netwatch.measure.services import ServiceDirectory
 from netwatch.model.incident import Incident
-from netwatch.model.packet import PacketBlock
+from netwatch.model.packet import PacketBlock, Rows
 from netwatch.model.plan import Admission
 from netwatch.model.service import Service
 from netwatch.model.tuple_hash import FIXED_SEED
 from netwatch.rehearsal import RecentTraffic
 from netwatch.segment_sizes import SegmentSizes
+from netwatch.table_view import Seen
 from netwatch.track.clock import SECOND_NS
 from netwatch.track.session_table import SessionTable
 from netwatch.trial import Trial
@@ -35,8 +38,19 @@ from netwatch.trial import Trial
 class Pipeline:
     """Packets in, incidents out."""
 
-    def __init__(self, settings: ReplaySettings, *, rehearses: bool = False, hash_seed: int = FIXED_SEED) -> None:
-        """``rehearses``: keep the traffic of the last minute, so that plans can be tried on it. ``hash_seed`` is the decoder's."""
+    def __init__(
+        self,
+        settings: ReplaySettings,
+        *,
+        rehearses: bool = False,
+        hash_seed: int = FIXED_SEED,
+        later: Callable[[Callable[[], object]], None] | None = None,
+    ) -> None:
+        """``rehearses``: keep the traffic of the last minute, so that plans can be tried on it. ``hash_seed`` is the decoder's.
+
+        ``later`` has the windows counted and judged, in order; default: at once. A what-if forks the session table when a window has been
+        judged, so with one, and with a rehearsal, it must be at once.
+        """
         self.settings = settings
         self.intake = Intake()
         self.directory = ServiceDirectory(settings.services, learn=not settings.services, seed=hash_seed)
@@ -46,6 +60,7 @@ class Pipeline:
         self.line = Line(sessions, self.directory, settings, hash_seed=hash_seed)
         self.recent = RecentTraffic(sessions) if rehearses else None
         self._segment_sizes = SegmentSizes()
+        self._later = later if later is not None else _at_once
         self.trials = [Trial(playbook, settings.never_block) for playbook in settings.what_if]
 
     @property
@@ -86,7 +101,7 @@ class Pipeline:
         last = self.intake.finish()
         self.take(last)
         for ending in last.endings:
-            self.line.correlator.finish(ending.border.end_ns / SECOND_NS)
+            self._later(partial(self.line.correlator.finish, ending.border.end_ns / SECOND_NS))
 
     def _track(self, part: Part) -> None:
         block, tracked = part.block, part.tracked
@@ -101,18 +116,28 @@ class Pipeline:
                 for trial in self.trials:
                     trial.assign(index, service)
             self.directory.classify(packets, tracked)
-        self._segment_sizes.learn(packets, tracked)
-        self.line.meter.add(packets, tracked)
+        self._later(partial(self._count, packets, tracked))
         if self.recent is not None:
             self.recent.keep(block, tracked)
         for trial in self.trials:
             trial.track(packets, block.quoted, tracked)
 
+    def _count(self, packets: Rows, tracked: Rows) -> None:
+        self._segment_sizes.learn(packets, tracked)
+        self.line.meter.add(packets, tracked)
+
     def _close(self, ending: Ending) -> None:
+        self._later(partial(self._judge, ending, self.line.look(ending.border)))
+
+    def _judge(self, ending: Ending, seen: Seen) -> None:
         end_ns = ending.border.end_ns
-        changed = self.line.close(ending.border, ending.reassembly)
+        changed = self.line.judge(ending.border, seen, ending.reassembly)
         if self.recent is not None:
             self.recent.close(end_ns)
         for trial in self.trials:
             trial.close(ending.border, ending.reassembly)
             trial.consider(changed, self.line, self.directory.services, end_ns / SECOND_NS)
+
+
+def _at_once(work: Callable[[], object]) -> None:
+    work()

@@ -1,6 +1,7 @@
 """A replay: capture files through the pipeline, and everything worth telling about it as one value.
 
-Reading, decoding and the pipeline's intake run ahead in a thread of their own; sessions, windows and detectors follow in the caller's.
+Reading, decoding and the pipeline's intake run ahead in a thread of their own, sessions follow in the caller's, and counting and judging
+the windows in a third; with a what-if, or where somebody is told each window, the last two are one.
 """
 
 import collections
@@ -10,6 +11,7 @@ import msgspec
 import numpy as np
 
 from netwatch import __version__
+from netwatch.behind import Behind
 from netwatch.collect import Capture
 from netwatch.collect.prefetch import Ahead
 from netwatch.config import ReplaySettings
@@ -60,12 +62,14 @@ def replay_captures(
     Raises:
         CaptureError: one of them turns out not to be a capture.
     """
-    decoder, pipeline = Decoder(inner=settings.inner), Pipeline(settings)
+    behind = Behind()
+    later = behind.do if tell is None and not settings.what_if else None
+    decoder, pipeline = Decoder(inner=settings.inner), Pipeline(settings, later=later)
     retelling = Retelling(pipeline, tell) if tell is not None else None
-    with Ahead(pipeline.intake.parts(decoded(captures, decoder))) as parts:
+    with Ahead(pipeline.intake.parts(decoded(captures, decoder))) as parts, behind:
         for part in parts:
             pipeline.take(part)
-    pipeline.finish()
+        pipeline.finish()
     if retelling is not None:
         retelling.finish()
     errors = dict(decoder.errors)

@@ -40,4 +40,4 @@ class ModelledTable:
     def look(self, sessions: SessionTable, end_ns: int) -> Seen:
         if end_ns - self._census_ns >= CENSUS_EVERY_NS:
             self._census, self._census_ns = sessions.census(end_ns), end_ns
-        return Seen(counts=sessions.counts(end_ns), groups=sessions.group_counts, profile=self._profile, census=self._census)
+        return Seen(counts=sessions.counts(end_ns), groups=sessions.groups(), profile=self._profile, census=self._census)

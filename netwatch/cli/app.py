@@ -10,12 +10,15 @@ import typer
 
 from netwatch import __version__
 from netwatch.cli import config, control, dashboards, doctor, drill, flows, incidents, notify, replay, rules, run
+from netwatch.cli.text import TextCommand, TextGroup
 from netwatch.errors import NetwatchError, UsageError
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads for matrices, of which there are none here, would spin at start
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="netwatch",
+    cls=TextGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,8 +43,8 @@ def netwatch(
     """
 
 
-app.command(short_help="From a capture to a diagnosed incident.")(replay.replay)
-app.command(short_help="Bidirectional flow records of a capture.")(flows.flows)
+app.command(cls=TextCommand, short_help="From a capture to a diagnosed incident.")(replay.replay)
+app.command(cls=TextCommand, short_help="Bidirectional flow records of a capture.")(flows.flows)
 app.command(short_help="Watch a live firewall: the daemon.")(run.run)
 app.command(short_help="An attack in namespaces, and what netwatch does about it.")(drill.drill)
 app.command(short_help="What happened here, out of the journal.")(incidents.incidents)

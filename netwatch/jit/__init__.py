@@ -49,6 +49,9 @@ def _numba() -> Any:
         def on_end(self, event: Any) -> None:
             """Nothing to say: the next kernel follows."""
 
+    from netwatch.jit.fetching import register
+
+    register(prefetch)
     typeof_impl.register(Helper)(lambda helper, _: numba.types.Dispatcher(helper.dispatcher))
     event.register("numba:compile", Listener())
     return numba
@@ -172,6 +175,13 @@ if TYPE_CHECKING:
 
 else:
     wide = np.int64
+
+
+def prefetch(rows: Any, row: Any, octet: int) -> None:
+    """Ask the processor to fetch the cache line of ``rows[row]`` that holds this byte of the row; nothing is waited for, nothing can fail.
+
+    The row need not exist. Outside of compiled code nothing happens.
+    """
 
 
 def tell_of_compiling(tell: Callable[[], None]) -> None:

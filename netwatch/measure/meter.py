@@ -178,11 +178,12 @@ class WindowMeter:
         counts = self._counts[rows]
         new_sessions = counts[:, NEW_SESSIONS].sum(axis=1).tolist()
         warming = (self._normals.windows[rows] < WARM_WINDOWS).tolist()
+        normals_of = self._normals.of_each(rows)
         for place, (row, fields) in enumerate(zip(rows.tolist(), counts.tolist(), strict=True)):
             group = groups(row)
             self._holding[row] = group.entries > 0
             found = sources.get(row, NO_SOURCES)
-            normals: dict[str, Any] = dict(zip(NORMAL_FIELDS, self._normals.of(row), strict=True))
+            normals: dict[str, Any] = dict(zip(NORMAL_FIELDS, normals_of[place], strict=True))
             windows.append(
                 ServiceWindow(
                     service=self._directory.service(row),

@@ -48,7 +48,12 @@ class Normals:
 
     def of(self, row: int) -> list[Normal]:
         """The normals of one subject, in the order of the features."""
-        return [Normal(level, spread) for level, spread in zip(self.level[row].tolist(), self.spread[row].tolist(), strict=True)]
+        return self.of_each(np.array([row]))[0]
+
+    def of_each(self, rows: NDArray[np.intp]) -> list[list[Normal]]:
+        """The normals of some subjects."""
+        pairs = zip(self.level[rows].tolist(), self.spread[rows].tolist(), strict=True)
+        return [list(map(Normal, levels, spreads)) for levels, spreads in pairs]
 
     def warming(self, row: int) -> bool:
         """Whether too few windows were seen for the normals to mean anything."""

@@ -1,6 +1,7 @@
 """A service: what is protected, and for which health is judged."""
 
 from enum import IntEnum
+from functools import cached_property
 
 import msgspec
 
@@ -16,7 +17,7 @@ class Protocol(IntEnum):
     SCTP = 132
 
 
-class Service(msgspec.Struct, frozen=True):
+class Service(msgspec.Struct, frozen=True, dict=True):  # with a __dict__, where what is cached lies
     """An address or prefix, a port and a protocol."""
 
     name: str
@@ -26,7 +27,7 @@ class Service(msgspec.Struct, frozen=True):
     learned: bool = False  # found in the traffic, not configured
     mss: int = 0  # bytes; what its SYN-ACKs announce mostly, 0 if none was seen
 
-    @property
+    @cached_property
     def label(self) -> str:
         """``203.0.113.25:25/tcp``, with brackets around IPv6."""
         address = f"[{self.address}]" if ":" in self.address else self.address

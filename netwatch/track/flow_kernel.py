@@ -1,15 +1,16 @@
-"""The flow table's kernel: packets in batches, so that the cache misses of one overlap with those of the others.
+"""The flow table's kernel: while a packet is worked on, what later ones need is on its way.
 
-Every packet of a large table misses the cache twice: on its slot and on its row. Handled one by one, each miss is waited for; so a batch of
-packets first only reads its slots, then its candidate rows, and only then is each packet worked on. What was read first is a hint: the
-third pass looks again, since a flow may have come, gone or turned around within the batch.
+Every packet of a large table misses the cache twice: on its slot and on its row. Handled one by one, each miss is waited for, which takes
+longer than all the rest. So the slot of a packet is fetched while the one 64 in front of it is worked on, and its row, which the slot
+names, while the one 32 in front of it is. That row is a hint: a flow may have come, gone or turned around in between, so the packet itself
+looks again.
 
-``track_packets`` is long because its three passes share all state; its parts are inlined, since calls would cost more than the work.
+``track_packets`` is long because all it does shares its state; its parts are inlined, since calls would cost more than the work.
 """
 
 import numpy as np
 
-from netwatch.jit import called, inlined, njit
+from netwatch.jit import called, inlined, njit, prefetch
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Layer, Rows
 from netwatch.model.tracked import FlowEvent
@@ -30,7 +31,10 @@ from netwatch.track.flow_row import (
     write_record,
 )
 
-BATCH = 32
+AHEAD = 32
+"""Packets between the fetching of a row and its use, and between that of a slot and its; a power of two."""
+
+COUNTERS, OPENING = 64, 128  # where a row's second and third cache line begin
 IP_LAYERS, FRAGMENT, HELD = int(Layer.IPV4 | Layer.IPV6), int(Layer.FRAGMENT), int(Layer.HELD)
 FIRST = int(FlowEvent.FIRST)
 ACTIVE_END, EVICTED_END = int(FlowEnd.ACTIVE), int(FlowEnd.EVICTED)
@@ -164,6 +168,25 @@ def begin_again(
     return direction
 
 
+@inlined
+def fetch_slot(packet: Row, slots: Slots) -> None:
+    """Begin to fetch the slot where the search for a packet's flow begins."""
+    prefetch(slots, home(slots, tag_of(packet.hash)), 0)
+
+
+@inlined
+def fetch_row(packet: Row, slots: Slots, rows: Rows) -> int:
+    """Begin to fetch the row that is probably the packet's; return its number + 1, 0 if there is none yet."""
+    tag = tag_of(packet.hash)
+    _, entry = candidate(slots, home(slots, tag), tag)
+    if entry:
+        prefetch(rows, entry - 1, 0)
+        prefetch(rows, entry - 1, COUNTERS)
+        if packet.tcp_flags & SYN:
+            prefetch(rows, entry - 1, OPENING)
+    return entry
+
+
 @njit
 def track_packets(
     packets: Rows,
@@ -178,79 +201,75 @@ def track_packets(
     newer: Links,
     older: Links,
     records: Rows,
-) -> tuple[int, int]:
+) -> int:
     """Track ``packets[start:]``; return how far it came, which is not the end only if ``records`` is full (take them, call again).
 
-    ``now_ns`` moves the clock after the packets, for time that passes in silence. The second value has no meaning: it keeps the compiler
-    from leaving out the reads of the first two passes.
+    ``now_ns`` moves the clock after the packets, for time that passes in silence.
     """
-    tags, found = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
-    touched = 0
+    hints = np.empty(AHEAD, np.int64)  # row + 1 by packet, of those whose rows are on their way
     if not expire(table, rows, heads, tails, newer, older, records):
-        return start, touched
+        return start
     total = len(packets)
-    for begin in range(start, total, BATCH):
+    for position in range(start, min(start + 2 * AHEAD, total)):
+        fetch_slot(packets[position], slots)
+    for position in range(start, min(start + AHEAD, total)):
+        hints[position & (AHEAD - 1)] = fetch_row(packets[position], slots, rows)
+    for position in range(start, total):
         if table[0].records >= len(records) - ROOM:
-            return begin, touched
-        size = min(BATCH, total - begin)
-        for number in range(size):
-            tags[number] = tag_of(packets[begin + number].hash)
-            found[number] = home(slots, tags[number])
-            touched += signed(slots[found[number]])
-        for number in range(size):
-            _, entry = candidate(slots, found[number], tags[number])
-            found[number] = entry
-            if entry:
-                touched += signed(rows[entry - 1].kind) + signed(rows[entry - 1].packets[0])
+            return position
+        packet, mark = packets[position], tracked[position]
+        row = hints[position & (AHEAD - 1)] - 1
+        if position + 2 * AHEAD < total:
+            fetch_slot(packets[position + 2 * AHEAD], slots)
+        if position + AHEAD < total:
+            hints[position & (AHEAD - 1)] = fetch_row(packets[position + AHEAD], slots, rows)
 
-        for number in range(size):
-            position = begin + number
-            packet, mark = packets[position], tracked[position]
-            mark.flow_events = 0
-            mark.gap_bin = 0
-            if not packet.layers & IP_LAYERS:
-                continue
-            if packet.ts_ns > table[0].now_ns and not move_clock(table, packet.ts_ns, rows, heads, tails, newer, older, records):
-                return position, touched
+        mark.flow_events = 0
+        mark.gap_bin = 0
+        if not packet.layers & IP_LAYERS:
+            continue
+        if packet.ts_ns > table[0].now_ns and not move_clock(table, packet.ts_ns, rows, heads, tails, newer, older, records):
+            return position
 
-            kind, row = kind_of(packet), found[number] - 1
-            direction = direction_in(rows, row, packet, kind) if row >= 0 else -1
-            if direction < 0:
-                row, direction, place = find_flow(rows, slots, tags[number], packet, kind)
-            events, gap_ns = 0, 0
-            if direction < 0:
-                events = FIRST
-                row = table[0].used
-                if row < len(rows):
-                    table[0].used += 1
-                else:
-                    row = make_room(table, rows, slots, heads, tails, newer, older, records)
-                    _, _, place = find_flow(rows, slots, tags[number], packet, kind)
-                fill_slot(slots, place, tags[number], row)
-                table[0].distinct += 1
-                rows[row].tag = tags[number]
-                rows[row].kind = kind
-                direction = name_sides(rows, row, packet)
-                clear_record(rows, row, packet.ts_ns)
-                enqueue(heads, tails, newer, age_class(kind), table[0].tick, row)
+        kind = kind_of(packet)
+        direction = direction_in(rows, row, packet, kind) if row >= 0 else -1
+        if direction < 0:
+            tag = tag_of(packet.hash)
+            row, direction, place = find_flow(rows, slots, tag, packet, kind)
+        events, gap_ns = 0, 0
+        if direction < 0:
+            events = FIRST
+            row = table[0].used
+            if row < len(rows):
+                table[0].used += 1
             else:
-                gap_ns = packet.ts_ns - max(rows[row].last_ns[0], rows[row].last_ns[1])
-                direction = begin_again(table, rows, heads, tails, newer, older, records, row, direction, packet)
+                row = make_room(table, rows, slots, heads, tails, newer, older, records)
+                _, _, place = find_flow(rows, slots, tag, packet, kind)
+            fill_slot(slots, place, tag, row)
+            table[0].distinct += 1
+            rows[row].tag = tag
+            rows[row].kind = kind
+            direction = name_sides(rows, row, packet)
+            clear_record(rows, row, packet.ts_ns)
+            enqueue(heads, tails, newer, age_class(kind), table[0].tick, row)
+        else:
+            gap_ns = packet.ts_ns - max(rows[row].last_ns[0], rows[row].last_ns[1])
+            direction = begin_again(table, rows, heads, tails, newer, older, records, row, direction, packet)
 
-            flow = rows[row]
-            state, more = count_packet(flow, signed(flow.state), direction, packet, table[0].tick)
+        flow = rows[row]
+        state, more = count_packet(flow, signed(flow.state), direction, packet, table[0].tick)
+        events |= more
+        if not packet.layers & HELD:
+            state, more = take_packet(flow, state, direction, packet, gap_ns)
             events |= more
-            if not packet.layers & HELD:
-                state, more = take_packet(flow, state, direction, packet, gap_ns)
-                events |= more
-                if more & (RESUMED | RESUME_ANSWERED | RESUME_UNANSWERED):
-                    mark.gap_bin = flow.gap_bin
-            flow.state = state
-            mark.flow_events = events
+            if more & (RESUMED | RESUME_ANSWERED | RESUME_UNANSWERED):
+                mark.gap_bin = flow.gap_bin
+        flow.state = state
+        mark.flow_events = events
 
     if now_ns > table[0].now_ns:
         move_clock(table, now_ns, rows, heads, tails, newer, older, records)
-    return total, touched
+    return total
 
 
 @njit

@@ -90,7 +90,7 @@ class FlowTable:
     def _run(self, packets: Rows, tracked: Rows, *, now_ns: int) -> None:
         done, table = 0, self._table
         while True:
-            done, _ = track_packets(
+            done = track_packets(
                 packets,
                 tracked,
                 done,

@@ -147,9 +147,8 @@ TIMEOUT_COLUMNS = 20
     OPTIONS,  # STRICT …
     HEALTHY_HIT,
     SHED_TOTAL,
-    TOUCHED,  # meaningless: a place to put what is read only to fetch it
-) = range(31)
-NUMBER_COUNT = 31
+) = range(30)
+NUMBER_COUNT = 30
 NEVER_FULL = -1
 NO_PAGE = -1
 NO_ROW = np.uint64(0)

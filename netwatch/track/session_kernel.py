@@ -1,9 +1,8 @@
 """The session table's way of one block of packets: find the entry, ask its protocol's tracker, count.
 
-Packets are handled 32 at a time. First the rows and slots of all of them are touched, then the entries, then they are judged one after the
-other, so that the memory they lie in is fetched for all at once. The last step searches again, since a packet may make or remove what the
-next one looks for. Everything on the common way is inlined into one kernel; what opens a session is one call away, or the compiler would
-prepare for it with every packet.
+While a packet is judged, the slot of the one 64 behind it and the entry of the one 32 behind it are fetched, so that none is waited for.
+Its own search begins anew, since a packet may make or remove what the next one looks for. Everything on the common way is inlined into one
+kernel; what opens a session is one call away, or the compiler would prepare for it with every packet.
 
 Where rows, slots or pages run out, the kernel returns how far it came; the caller makes the arrays larger and calls again.
 """
@@ -11,7 +10,7 @@ Where rows, slots or pages run out, the kernel returns how far it came; the call
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import called, inlined, njit, wide
+from netwatch.jit import called, inlined, njit, prefetch, wide
 from netwatch.model.packet import DecodeStatus, Layer, Rows
 from netwatch.track.admission import ACTIVE, ADMIT_PROXIED, REFUSE, UNTRACK, Guard, apply_rules
 from netwatch.track.expiry import PAGE_ROWS, UNSET, WHEEL_SLOTS, look_ahead, reap_window, release, run_timers
@@ -42,7 +41,6 @@ from netwatch.track.session_entry import (
     EARLY_DROP,
     EXPIRED_TOTAL,
     EXPIRY,
-    FIRST_SIDE,
     HUNG,
     LIMIT,
     LINGERING,
@@ -52,9 +50,7 @@ from netwatch.track.session_entry import (
     NOW,
     OPTIONS,
     SEEN_REPLY,
-    SIDES_PER_ENTRY,
     STRICT,
-    TOUCHED,
     Arrays,
     Row,
 )
@@ -65,6 +61,12 @@ from netwatch.track.session_trackers import REOPEN, begin_proxied, begin_syn, be
 from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, ORIGINAL, REPLY, SYN
 
 BATCH = 32
+"""Packets that there must be room for before the next one is judged."""
+
+AHEAD = 32
+"""Packets between the fetching of an entry and its use, and between that of a slot and its."""
+
+SECOND_LINE = 64  # where it begins in an entry
 LATEST_NS = 1 << 62
 """A clock set beyond this (the year 2116) would overflow when a time-out is added."""
 
@@ -246,28 +248,25 @@ def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now
 
 
 @inlined
-def touch(table: Arrays, packets: Rows, begin: np.uint64, stop: np.uint64, candidates: NDArray[np.uint64]) -> None:
-    """Fetch the rows and slots, and then the entries, of some packets into the cache, all at once."""
-    slot_count = np.uint64(len(table.slots))
-    total, found, full = EMPTY, EMPTY, table.numbers[LIVE] >= table.numbers[LIMIT]
-    for index in range(begin, stop):
-        packet = packets[index]
-        total += table.slots[home_slot(packet["hash"] >> TAG_SHIFT, slot_count)] + packet["status"]
-    for index in range(begin, stop):
-        tag = packets[index]["hash"] >> TAG_SHIFT
-        position = home_slot(tag, slot_count)
+def fetch_slot(table: Arrays, packet: Row) -> None:
+    """Begin to fetch the slot where the search for a packet's entry begins."""
+    prefetch(table.slots, home_slot(packet["hash"] >> TAG_SHIFT, np.uint64(len(table.slots))), 0)
+
+
+@inlined
+def fetch_entry(table: Arrays, packet: Row, full: bool) -> None:
+    """Begin to fetch the entry that is probably the packet's, or that it will evict."""
+    slot_count, tag = np.uint64(len(table.slots)), packet["hash"] >> TAG_SHIFT
+    position = home_slot(tag, slot_count)
+    slot = table.slots[position]
+    while slot != EMPTY and slot >> TAG_SHIFT != tag:
+        position = (position + ONE) & (slot_count - ONE)
         slot = table.slots[position]
-        while slot != EMPTY and slot >> TAG_SHIFT != tag:
-            position = (position + ONE) & (slot_count - ONE)
-            slot = table.slots[position]
-        if full and slot == EMPTY:
-            slot = likely_victim(table, tag)
-        candidates[found] = slot & ROW_MASK
-        found += ONE if slot != EMPTY else EMPTY
-    for number in range(found):
-        row = candidates[number]
-        total += table.entries[row]["state"] + np.uint64(table.sides[row * SIDES_PER_ENTRY + FIRST_SIDE]["end"])
-    table.numbers[TOUCHED] = total
+    if full and slot == EMPTY:
+        slot = likely_victim(table, tag)
+    if slot != EMPTY:
+        prefetch(table.entries, slot & ROW_MASK, 0)
+        prefetch(table.entries, slot & ROW_MASK, SECOND_LINE)
 
 
 @inlined
@@ -281,14 +280,22 @@ def has_room(table: Arrays) -> bool:
 def track_block(packets: Rows, quoted: Rows, tracked: Rows, table: Arrays, guard: Guard, begin: int) -> int:
     """Judge packets from ``begin`` on, each into its row of ``tracked``; returns the first that there was no room for, or their number."""
     numbers = table.numbers
-    candidates = np.empty(BATCH, np.uint64)
-    while begin < len(packets):
+    count = len(packets)
+    for index in range(np.uint64(begin), np.uint64(min(begin + 2 * AHEAD, count))):
+        fetch_slot(table, packets[index])
+    for index in range(np.uint64(begin), np.uint64(min(begin + AHEAD, count))):
+        fetch_entry(table, packets[index], False)
+    while begin < count:
         if not has_room(table):
             return begin
-        stop = min(begin + BATCH, len(packets))
-        touch(table, packets, np.uint64(begin), np.uint64(stop), candidates)
+        stop = min(begin + BATCH, count)
+        full = numbers[LIVE] >= numbers[LIMIT]
         for index in range(np.uint64(begin), np.uint64(stop)):
             packet, mark = packets[index], tracked[index]
+            if index + np.uint64(2 * AHEAD) < np.uint64(count):
+                fetch_slot(table, packets[index + np.uint64(2 * AHEAD)])
+            if index + np.uint64(AHEAD) < np.uint64(count):
+                fetch_entry(table, packets[index + np.uint64(AHEAD)], full)
             ts_ns = min(packet["ts_ns"], LATEST_NS)
             if ts_ns > numbers[NOW]:
                 if ts_ns >= numbers[NEXT_TIMER]:

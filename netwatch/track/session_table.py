@@ -7,7 +7,7 @@ verdicts the tests compare packet by packet; another maker's firewall is approxi
 A fork of the table with a mitigation in force (``model.plan.Admission``) answers "what if" for the packets that follow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -143,6 +143,11 @@ class SessionTable:
     def group_counts(self, index: int) -> GroupCounts:
         """The entries of one service now."""
         return _group_counts(self._arrays.counts[index])
+
+    def groups(self) -> Callable[[int], GroupCounts]:
+        """The entries of each service, by its index, as they are now, whatever packets follow."""
+        counts = self._arrays.counts.copy()
+        return lambda index: _group_counts(counts[index])
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -385,9 +390,6 @@ def _states(eviction: Eviction) -> NDArray[np.bool_]:
 
 
 def _group_counts(row: NDArray[np.int64]) -> GroupCounts:
-    return GroupCounts(
-        entries=int(row[:STATE_COUNT].sum()),
-        by_state=tuple(row[:STATE_COUNT].tolist()),
-        unreplied=int(row[layout.UNREPLIED_COLUMN]),
-        assured=int(row[layout.ASSURED_COLUMN]),
-    )
+    numbers = row.tolist()
+    by_state = tuple(numbers[:STATE_COUNT])
+    return GroupCounts(sum(by_state), by_state, numbers[layout.UNREPLIED_COLUMN], numbers[layout.ASSURED_COLUMN])

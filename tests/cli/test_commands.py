@@ -23,6 +23,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert not {"numba", "numpy", "pandas", "pyarrow", "scapy", "jinja2"} & set(loaded.stdout.split())
 
 
+def test_text_on_the_command_line_is_taken_without_pydantic() -> None:
+    """Its import takes as long as that of numpy, and typer would check the type of every value with it."""
+    program = f"import sys; sys.argv = ['netwatch', 'replay', {str(QUIET)!r}, '--json', '-']; import netwatch.cli.app as a\n"
+    program += "try: a.main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout)["captures"][0]["path"] == str(QUIET)
+    assert "typer" in ran.stderr.split()
+    assert not [name for name in ran.stderr.split() if name.startswith("pydantic")]
+
+
 @pytest.mark.parametrize("words", [[], ["replay"], ["flows"], ["rules"], ["rules", "explain"], ["config"], ["config", "check"]])
 def test_every_command_has_help(words: list[str]) -> None:
     outcome = netwatch(*words, "--help")
