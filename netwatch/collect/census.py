@@ -37,6 +37,7 @@ SEEN_REPLY_BIT, ASSURED_BIT = np.uint32(EntryStatus.SEEN_REPLY), np.uint32(Entry
 IDLE_EDGES_S = np.array(CENSUS_IDLE_EDGES_S).astype(np.int64)
 IDLE_S = int(CENSUS_IDLE_S)
 IS_IDLE, IS_SILENT = 1, 2
+ABOUT_BITS = np.uint64(2)
 
 AF_INET = 2
 IPV4_HEADERS, IPV6_HEADERS = 40, 60
@@ -45,8 +46,8 @@ SYN_OPTIONS, STAMP, SMALL_STAMPED_SYN, LARGE_STAMPED_SYN = 20, 12, 16, 20
 IPV4_PREFIX, IPV6_PREFIX = 24, 48
 MAPPED_TOP, IPV4_BITS, ADDRESS_MASK = np.uint64(IPV4_MAPPED >> 32), np.uint64(32), np.uint64(0xFFFF_FFFF)
 IPV4_SHIFT, IPV6_SHIFT = np.uint64(32 - IPV4_PREFIX), np.uint64(64 - IPV6_PREFIX)
-IPV6_MARK = np.uint64(1 << 63)
-"""Tells the keys of the two families apart; both are shifted so far to the right that it is free."""
+IPV6_MARK = np.uint64(1 << 61)
+"""Tells the keys of the two families apart; both are shifted so far to the right that it is free, and there is room for ``about``."""
 
 
 whole = cast("Callable[[Any], int]", np.int64)
@@ -152,10 +153,12 @@ class TableCount:
     def _top_prefixes(self) -> tuple[PrefixEntries, ...]:
         if not self._keys:
             return ()
-        about = np.concatenate(self._about)
-        keys, numbers, counts = np.unique(np.concatenate(self._keys), return_inverse=True, return_counts=True)
-        idle = np.bincount(numbers[about & IS_IDLE > 0], minlength=len(keys))
-        silent = np.bincount(numbers[about & IS_SILENT > 0], minlength=len(keys))
+        # One number of both sorts by prefix, then by what was noted; numpy sorts numbers ten times as fast as it finds their places.
+        kinds, entries = np.unique(np.concatenate(self._keys) << ABOUT_BITS | np.concatenate(self._about), return_counts=True)
+        keys, begins = np.unique(kinds >> ABOUT_BITS, return_index=True)
+        counts = np.add.reduceat(entries, begins)
+        idle = np.add.reduceat(np.where(kinds & np.uint64(IS_IDLE) > 0, entries, 0), begins)
+        silent = np.add.reduceat(np.where(kinds & np.uint64(IS_SILENT) > 0, entries, 0), begins)
         busiest = np.argsort(-counts, kind="stable")[:TOP_PREFIXES].tolist()
         return tuple(PrefixEntries(prefix_text(int(keys[at])), int(counts[at]), int(idle[at]), int(silent[at])) for at in busiest)
 

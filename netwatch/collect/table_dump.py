@@ -22,6 +22,9 @@ from netwatch.model.packet import Rows
 GET_ENTRIES = 0x101
 ANY_FAMILY = 0
 
+BATCH = 8 * CHUNK
+"""Bytes that are decoded together, a dozen of the kernel's blocks: a call for each would cost as much as the decoding."""
+
 
 class DecodesEntries(Protocol):
     """``netwatch.decode.ctnetlink.EntryDecoder``; stages do not know each other, so it is handed in."""
@@ -44,12 +47,15 @@ def dumped_entries(decoder: DecodesEntries, *, namespace: str | None = None) -> 
     Raises:
         FirewallUnreachableError: the kernel refuses or does not answer.
     """
-    buffer = np.empty(CHUNK, np.uint8)
+    buffer = np.empty(BATCH, np.uint8)
     room = memoryview(buffer)  # type: ignore[arg-type]  # numpy does not say that its arrays are buffers
     with Netlink(namespace) as asked:
         asked.send(message(GET_ENTRIES, DUMP, ANY_FAMILY))
         while True:
-            rows = decoder.decode(buffer[: asked.receive_into(room)])
+            filled = asked.receive_into(room)
+            while filled <= BATCH - CHUNK and asked.waits():
+                filled += asked.receive_into(room[filled:])
+            rows = decoder.decode(buffer[:filled])
             if number := decoder.error_number:
                 raise FirewallUnreachableError(f"the state table cannot be read: {os.strerror(number)}; CAP_NET_ADMIN is needed")
             yield rows

@@ -6,6 +6,7 @@ stop netwatch. Numbers: include/uapi/linux/netlink.h and netfilter/nfnetlink.h.
 
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -105,6 +106,8 @@ class Netlink:
             raise FirewallUnreachableError(f"netfilter's netlink socket: {error.strerror}") from error
         self._sequence = 0
         self._socket.settimeout(ANSWER_WITHIN_S)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         if unread_bytes is None:
             return
@@ -126,6 +129,10 @@ class Netlink:
             return self._socket.recv_into(room)
         except OSError as error:
             raise FirewallUnreachableError(f"netfilter: {error.strerror or 'no answer'}") from error
+
+    def waits(self) -> bool:
+        """Whether a block of a reply is there already: the kernel writes the next one of a dump when one is taken."""
+        return bool(self._poll.poll(0))
 
     def receive(self) -> bytes:
         room = bytearray(CHUNK)
