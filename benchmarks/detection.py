@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.fastnetmon import fastnetmon_command
 from netwatch.config import replay_settings
 from netwatch.daemon.warm_up import warm_up
 from netwatch.lab import plan
@@ -47,18 +48,9 @@ port = {port}
 interface = "{outside}"
 """
 FASTNETMON = {
-    "disable_usage_report": "on",
     "enable_ban": "on",
-    "process_outgoing_traffic": "off",
-    "enable_api": "off",
-    "monitor_local_ip_addresses": "off",
-    "mirror_afpacket": "on",
-    "interfaces": plan.OUTSIDE,
-    "ban_for_pps": "off",
-    "ban_for_bandwidth": "off",
     "ban_for_tcp_pps": "on",
     "threshold_tcp_pps": str(round(HURTS_PER_S + CLIENTS_PER_S * CLIENT_PACKETS)),
-    "average_calculation_time": "5",
 }
 
 
@@ -133,20 +125,7 @@ def _start_fastnetmon(world: World, folder: Path) -> Path:
     banned, script = folder / "banned", folder / "banned.sh"
     script.write_text(f"#!/bin/sh\ncat >/dev/null &\ndate +%s.%N >>{banned}\n")
     script.chmod(0o755)
-    networks, nobody = folder / "networks", folder / "nobody"
-    networks.write_text("203.0.113.0/24\n")
-    nobody.write_text("")
-    keys = FASTNETMON | {
-        "networks_list_path": str(networks),
-        "white_list_path": str(nobody),
-        "notify_script_path": str(script),
-        "cli_stats_file_path": str(folder / "stats"),
-        "cli_stats_ipv6_file_path": str(folder / "stats6"),
-    }
-    configuration = folder / "fastnetmon.conf"
-    configuration.write_text("".join(f"{key} = {value}\n" for key, value in keys.items()))
-    log = folder / "fastnetmon.log"
-    words = ("fastnetmon", "--configuration_file", str(configuration), "--log_file", str(log), "--disable_pid_logic")
+    words = fastnetmon_command(folder, plan.OUTSIDE, protected="203.0.113.0/24", also=FASTNETMON | {"notify_script_path": str(script)})
     world.start(Role.FIREWALL, *words, output=subprocess.DEVNULL)
     return banned
 
