@@ -38,7 +38,7 @@ class Site:
 
     def __init__(self) -> None:
         self.names = {role: f"nw-{os.getpid()}-{role}" for role in ("client", "firewall", "server")}
-        self._listener: socket.socket | None = None
+        self._listeners: list[socket.socket] = []
 
     def build(self) -> None:
         for role, name in self.names.items():
@@ -53,9 +53,7 @@ class Site:
         self.on("server", "ip", "route", "add", "default", "via", "203.0.113.1")
         self.on("server", "ip", "-6", "route", "add", "default", "via", "2001:db8:5::1")
         self.nft_file(rules_folder() / "nftables" / "base.nft")
-        with self.inside("server"):
-            listener = self._listener = socket.create_server(("::", PORT), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
-        threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
+        self.serve("server", "::")
 
     def _link(self, role: str, addresses: tuple[str, ...], gateways: tuple[str, ...]) -> None:
         run(
@@ -79,6 +77,16 @@ class Site:
                 self.on(where, "ip", "address", "add", prefix, "dev", device, *(["nodad"] if ":" in prefix else []))
             self.on(where, "ip", "link", "set", device, "up")
             self.on(where, "ip", "link", "set", "lo", "up")
+
+    def serve(self, role: str, address: str) -> None:
+        """Greet whoever connects to an address of a machine."""
+        with self.inside(role):
+            if ":" in address:
+                listener = socket.create_server((address, PORT), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
+            else:
+                listener = socket.create_server((address, PORT), backlog=128)
+        self._listeners.append(listener)
+        threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
 
     def _serve(self, listener: socket.socket) -> None:
         while True:
@@ -119,12 +127,15 @@ class Site:
                 datagram = ip_header(packet, len(header) + packet.payload) + header + bytes(packet.payload)
                 raw.sendto(datagram, (socket.inet_ntoa(packet.target.address), 0))
 
-    def banner(self, *, source: str = CLIENT, server: str = SERVER, patience_s: float = PATIENCE_S) -> bytes | None:
+    def banner(self, *, source: str = CLIENT, port: int = 0, server: str = SERVER, patience_s: float = PATIENCE_S) -> bytes | None:
         """What a client reads after connecting; None if nobody answers in time, empty if it is refused."""
         with self.inside("client"):
             try:
-                with socket.create_connection((server, PORT), timeout=patience_s, source_address=(source, 0)) as connection:
-                    return connection.recv(100)
+                with socket.create_connection((server, PORT), timeout=patience_s, source_address=(source, port)) as connection:
+                    heard = connection.recv(100)
+                    if port:
+                        connection.recv(1)  # who closes last has his port back at once
+                    return heard
             except TimeoutError:
                 return None
             except ConnectionRefusedError:
@@ -140,7 +151,7 @@ class Site:
         return int(words[words.index("packets") + 1])
 
     def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for name in self.names.values():
             run("ip", "netns", "del", name, check=False)

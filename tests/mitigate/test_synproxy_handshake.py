@@ -1,4 +1,4 @@
-"""Handshakes behind netfilter's synproxy, on a real kernel: what clients and server agree on, and that none is lost when it is disarmed."""
+"""Handshakes behind netfilter's synproxy, on a real kernel: what clients and server agree on, and that none is lost."""
 
 import re
 import socket
@@ -33,6 +33,7 @@ MTU = 1420
 """Of the server's link, as behind a tunnel."""
 
 SESSIONS = 5
+OWN_ADDRESS = "203.0.113.1"
 ETH_P_ALL = 3  # linux/if_ether.h
 
 STATEFUL = """table inet edge {
@@ -127,6 +128,26 @@ def test_every_tier_of_the_playbook_is_in_the_table() -> None:
     assert isinstance(effect, Synproxy)
     text = (rules_folder() / "nftables" / "base.nft").read_text()
     assert re.findall(r"chain mss_(\d+) \{\n    synproxy mss (\d+)\n", text) == [(str(tier), str(tier)) for tier in effect.tiers]
+
+
+@pytest.mark.parametrize("loose", ["0", "1"])
+def test_a_client_that_uses_its_port_again_is_let_in_again(site: Site, loose: str) -> None:
+    """The entry of its last session, in TIME_WAIT, shifts sequence numbers; it must not shift the cookie."""
+    site.on("firewall", "sysctl", "-qw", f"net.netfilter.nf_conntrack_tcp_loose={loose}")
+    site.nft(STATEFUL)
+    site.nft(f"add element inet netwatch synproxy4 {{ {SERVER} . {PORT} timeout 60s }}")
+    for session in range(4):
+        assert session == 0 or "TIME_WAIT" in "".join(site.entries("-p", "tcp", "--orig-port-src", "5000"))
+        assert site.banner(port=5000) == BANNER
+        time.sleep(0.1)  # what comes within it looks like the old session's
+    assert site.counter("proxied") == 4
+
+
+def test_a_service_on_the_firewall_itself_is_proxied_too(site: Site) -> None:
+    site.serve("firewall", OWN_ADDRESS)
+    site.nft(f"add element inet netwatch synproxy4 {{ {OWN_ADDRESS} . {PORT} timeout 60s }}")
+    assert site.banner(server=OWN_ADDRESS) == BANNER
+    assert site.counter("proxied") >= 1
 
 
 @pytest.mark.parametrize("loose", ["0", "1"])
