@@ -57,6 +57,11 @@ class Edge:
         )
         return done.stdout + done.stderr
 
+    def stop(self) -> None:
+        """End netwatch well."""
+        self.signal(signal.SIGTERM)
+        assert self.ended(10) == 0
+
     def signal(self, number: signal.Signals) -> None:
         assert self.daemon is not None
         os.kill(self.daemon.pid, number)

@@ -141,6 +141,24 @@ class Prometheus(Server):
         )
 
 
+class Alertmanager(Server):
+    """Alone, without a cluster; ``routes`` is its configuration."""
+
+    def __init__(self, namespace: str, folder: Path, routes: str) -> None:
+        folder.mkdir()
+        (folder / "alertmanager.yml").write_text(routes)
+        super().__init__(
+            "prometheus-alertmanager",
+            f"--config.file={folder / 'alertmanager.yml'}",
+            f"--storage.path={folder}",
+            "--web.listen-address=127.0.0.1:9093",
+            "--cluster.listen-address=",
+            namespace=namespace,
+            url="http://127.0.0.1:9093",
+            ready="/-/ready",
+        )
+
+
 @contextmanager
 def started(server: Server) -> Iterator[None]:
     try:

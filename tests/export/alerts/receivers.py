@@ -29,6 +29,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes
     answered: int
+    at_s: float  # since the epoch
 
     @property
     def json(self) -> Any:
@@ -57,10 +58,11 @@ class Receiver:
 
     def take(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length", "0")))
+        at_s = time.time()
         answer = self.answer_to(request, body)
         with self.lock:
             answered = 0 if answer.hang_up else answer.status
-            self.requests.append(Request(request.command, request.path, dict(request.headers), body, answered))
+            self.requests.append(Request(request.command, request.path, dict(request.headers), body, answered, at_s))
         if answer.after_s:
             time.sleep(answer.after_s)
         if answer.hang_up:

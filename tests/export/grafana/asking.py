@@ -28,6 +28,12 @@ Series = dict[frozenset[tuple[str, str]], list[tuple[float, Any]]]
 class Range:
     begin_s: float
     end_s: float
+    step_s: int = STEP_S  # of a chart
+
+    @property
+    def rate_s(self) -> int:
+        """Grafana's ``$__rate_interval`` for points of each second."""
+        return max(self.step_s + 1, 4)
 
 
 class Database(Protocol):
@@ -57,7 +63,7 @@ class Influx:
         query = filled(
             target["query"],
             timeFilter=f"time >= {over.begin_s * 1000:.0f}ms and time <= {over.end_s * 1000:.0f}ms",
-            __interval=f"{STEP_S}s",
+            __interval=f"{over.step_s}s",
             **escaped,
         )
         (result,) = self._server.json("/query", db=DATABASE, q=query, epoch="ms")["results"]
@@ -86,8 +92,8 @@ class Victoria:
 
     def ask(self, target: Mapping[str, Any], over: Range, variables: Mapping[str, str] = EVERYTHING) -> Series:
         escaped = {name: value if value == ".*" else value.replace(".", r"\\.") for name, value in variables.items()}
-        query = filled(target["expr"], __rate_interval=f"{STEP_S}s", **escaped)
-        span = {"start": f"{over.begin_s}", "end": f"{over.end_s}", "step": f"{STEP_S}s", "nocache": "1"}
+        query = filled(target["expr"], __rate_interval=f"{over.rate_s}s", **escaped)
+        span = {"start": f"{over.begin_s}", "end": f"{over.end_s}", "step": f"{over.step_s}s", "nocache": "1"}
         answer = self._server.json("/api/v1/query_range", query=query, **span)["data"]["result"]
         return {frozenset(one["metric"].items()): [(float(at), float(value)) for at, value in one["values"]] for one in answer}
 
@@ -133,3 +139,14 @@ def boards(language: Language) -> dict[str, Any]:
 
 def panels(board: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+def without_data(database: Database, over: Range, *, site: str = ".*") -> dict[str, set[str]]:
+    """Panels of which any query gives nothing."""
+    variables = {**EVERYTHING, "site": site}
+    empty: dict[str, set[str]] = {}
+    for uid, board in boards(database.language).items():
+        for panel in panels(board):
+            if not all(any(database.ask(target, over, variables).values()) for target in panel["targets"]):
+                empty.setdefault(uid, set()).add(panel["title"])
+    return empty

@@ -14,7 +14,7 @@ from netwatch.export.grafana.mark import MARKS
 from netwatch.model.incident import Incident
 from tests.collect.namespaces import namespaces
 from tests.export.grafana import story
-from tests.export.grafana.asking import EVERYTHING, STEP_S, Database, Influx, Range, Series, Victoria, boards, panels
+from tests.export.grafana.asking import STEP_S, Database, Influx, Range, Series, Victoria, boards, panels, without_data
 from tests.export.metrics import told
 from tests.export.servers import Influx1, VictoriaMetrics, started
 
@@ -93,26 +93,15 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
             yield Loaded(influx, victoria, Range(begin_s - STEP_S, end_s + STEP_S), [*incidents, over], begin_s)
 
 
-def without_data(database: Database, over: Range, site: str) -> dict[str, set[str]]:
-    """Panels of which any query gives nothing."""
-    variables = {**EVERYTHING, "site": site}
-    empty: dict[str, set[str]] = {}
-    for uid, board in boards(database.language).items():
-        for panel in panels(board):
-            if not all(any(database.ask(target, over, variables).values()) for target in panel["targets"]):
-                empty.setdefault(uid, set()).add(panel["title"])
-    return empty
-
-
 def test_every_panel_has_data_of_a_replay_but_those_that_are_live_by_nature(loaded: Loaded) -> None:
     for database in loaded.each():
         wanted = {uid: {panel["title"] for panel in panels(board)} & LIVE_ONLY[uid] for uid, board in boards(database.language).items()}
-        assert without_data(database, loaded.over, story.REPLAYED) == wanted
+        assert without_data(database, loaded.over, site=story.REPLAYED) == wanted
 
 
 def test_no_panel_is_without_data_beside_a_running_netwatch(loaded: Loaded) -> None:
     for database in loaded.each():
-        assert without_data(database, loaded.over, ".*") == {}
+        assert without_data(database, loaded.over) == {}
 
 
 def drawn(database: Database, over: Range) -> dict[tuple[str, str, str], Series]:
