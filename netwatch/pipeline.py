@@ -118,7 +118,7 @@ class Pipeline:
             self.directory.classify(packets, tracked)
         self._later(partial(self._count, packets, tracked))
         if self.recent is not None:
-            self.recent.keep(block, tracked)
+            self.recent.keep(block)
         for trial in self.trials:
             trial.track(packets, block.quoted, tracked)
 

@@ -26,6 +26,9 @@ from tests.conftest import ROOT
 
 SMTP = Service("smtp", "203.0.113.25", 25, "tcp")
 FLOOD = ROOT / "captures" / "syn-flood" / "attack.pcap.zst"
+A_PACKET = 20
+"""Bytes of one of a flood from one source, and a little more."""
+
 EVERYBODY = Admission(drop_prefixes=("0.0.0.0/0",))
 
 
@@ -60,7 +63,7 @@ class Site:
             tracked = np.zeros(len(block.packets), TRACKED)
             self.directory.classify(block.packets, tracked)
             self.table.track(block.packets, block.quoted, tracked)
-            self.recent.keep(block, tracked)
+            self.recent.keep(block)
         self.table.advance(self.now_s * SECOND_NS)
         self.recent.close(self.now_s * SECOND_NS)
 
@@ -120,16 +123,16 @@ def test_half_to_the_whole_of_a_minute_is_kept() -> None:
 
 
 def test_a_flood_shortens_what_is_kept_and_does_not_lengthen_the_bytes() -> None:
-    most = 200_000
+    most = 20_000
     site = Site(most_bytes=most)
     for second in range(1, 30):
         site.second(*(tcp(second + number / 1000, "192.0.2.9", 1024 + number, SMTP.address, SMTP.port, "S") for number in range(200)))
-        assert site.recent.bytes <= most + 200 * 124
+        assert site.recent.bytes <= most + 200 * A_PACKET
     assert 3 <= site.recent.seconds <= 9
 
 
 def test_a_second_that_is_more_than_there_is_room_for_leaves_no_hole_but_a_new_beginning() -> None:
-    site = Site(most_bytes=50_000)
+    site = Site(most_bytes=5_000)
     site.second(*session(1.1, "198.51.100.7"))
     assert site.recent.seconds == 1.0
     crowd = [tcp(2.0 + number / 1000, "192.0.2.9", 1024 + number, SMTP.address, SMTP.port, "S") for number in range(500)]
