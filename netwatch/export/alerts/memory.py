@@ -32,11 +32,17 @@ class Memory:
         self._changed.set()
 
     async def keep(self, now: Callable[[], Remembered]) -> None:
-        """Write down what there is after each change, in a thread, until cancelled."""
+        """Write down what there is after each change, in a thread, until cancelled. Then what is being written is finished first: a thread
+        cannot be cancelled, and would put what was before in the place of what its owner writes at the end."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await asyncio.to_thread(self.save, now())
+            writing = asyncio.create_task(asyncio.to_thread(self.save, now()))
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await writing
+                raise
 
     def load(self) -> Remembered:
         """What was written last; nothing if there is none."""

@@ -41,15 +41,25 @@ from netwatch.export.grafana.place import Place
 from netwatch.export.grafana.target import TargetBuilder, chosen
 from netwatch.export.grafana.units import grafana_unit
 
-GOOD, WARN, BAD = "green", "orange", "red"
+GOOD, WARN, BAD, PLAIN = "green", "orange", "red", "blue"
 NOW_RANGE = "1m"
 MANY_LASTING = 20
 """Counts that a timeline has a text for; more than this many never last at once."""
 
 MAPPED = {
     Meaning.HEALTH: {"1": ("works", GOOD), "0": ("does not work", BAD)},
-    Meaning.LASTING: {"0": ("none", GOOD), **{str(count): (str(count), BAD) for count in range(1, MANY_LASTING)}},
-    Meaning.SEVERITY: {"0": ("info", "blue"), "1": ("warning", WARN), "2": ("critical", BAD)},
+    Meaning.LASTING: {
+        "0": ("none", GOOD),
+        "1": ("lasts", BAD),
+        **{str(count): (f"{count} last", BAD) for count in range(2, MANY_LASTING)},
+    },
+    Meaning.IN_FORCE: {
+        "0": ("none", GOOD),
+        "1": ("in force", PLAIN),
+        **{str(count): (f"{count} in force", PLAIN) for count in range(2, MANY_LASTING)},
+    },
+    Meaning.LEARNING: {"0": ("normals are known", GOOD), "1": ("learns", PLAIN)},
+    Meaning.SEVERITY: {"0": ("info", PLAIN), "1": ("warning", WARN), "2": ("critical", BAD)},
 }
 
 Chart = timeseries.Panel | stat.Panel | statetimeline.Panel

@@ -19,7 +19,9 @@ class Meaning(Enum):
     """What the values of a timeline say."""
 
     HEALTH = "health"  # 1 works, 0 does not
-    LASTING = "lasting"  # above 0: it lasts
+    LASTING = "lasting"  # above 0: so many last, which is bad
+    IN_FORCE = "in force"  # above 0: so many are in force, which is neither good nor bad
+    LEARNING = "learning"  # 1 while normals are learned
     SEVERITY = "severity"  # 0 info, 1 warning, 2 critical
 
 

@@ -8,6 +8,8 @@ GRAFANA_UNITS = {
     "B": "bytes",
     "B/s": "Bps",
     "packets/s": "pps",
+    "incidents": "none",  # the panel's title says what it counts
+    "mitigations": "none",
 }
 
 

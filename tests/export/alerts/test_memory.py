@@ -1,6 +1,8 @@
 """What is open and what waits is on disk: a crash costs at most a message told twice, and never a netwatch that does not start."""
 
 import asyncio
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from netwatch.export.alerts import trial
@@ -68,3 +70,27 @@ def test_a_netwatch_that_was_killed_tells_nobody_twice(tmp_path: Path) -> None:
         asyncio.run(killed(receiver))
     titles = [request.json["title"] for request in receiver.requests]
     assert [title.split(" ")[1] for title in titles] == ["warning:", "update:", "resolved:"]
+
+
+class SlowDisk(Memory):
+    def save(self, remembered: Remembered) -> None:
+        time.sleep(0.2)
+        super().save(remembered)
+
+
+def test_what_is_written_when_it_ends_is_not_overwritten_by_what_was_before(tmp_path: Path) -> None:
+    memory = SlowDisk(tmp_path, "mail")
+
+    async def ends_while_it_writes() -> None:
+        writing = asyncio.create_task(memory.keep(lambda: remembered(tmp_path)))
+        memory.changed()
+        await asyncio.sleep(0.05)
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+        Memory.save(memory, Remembered())
+        await asyncio.sleep(0.3)
+
+    asyncio.run(ends_while_it_writes())
+    assert memory.problem == ""
+    assert memory.load() == Remembered()

@@ -43,6 +43,8 @@ class Database(Protocol):
 
     def ask(self, target: Mapping[str, Any], over: Range, variables: Mapping[str, str] = EVERYTHING) -> Series: ...
 
+    def rows(self, target: Mapping[str, Any], over: Range, variables: Mapping[str, str] = EVERYTHING) -> list[list[Any]]: ...
+
     def at(self, target: Mapping[str, Any], now_s: float, *, back_s: int) -> dict[frozenset[tuple[str, str]], float]: ...
 
     def tag_values(self, query: str, variables: Mapping[str, str]) -> set[str]: ...
@@ -59,6 +61,16 @@ class Influx:
         post(namespace, f"{self._server.url}/write?db={DATABASE}&precision=ms", points)
 
     def ask(self, target: Mapping[str, Any], over: Range, variables: Mapping[str, str] = EVERYTHING) -> Series:
+        return {
+            frozenset(series.get("tags", {}).items()): [(row[0] / 1000, row[-1]) for row in series["values"] if row[-1] is not None]
+            for series in self._answer(target, over, variables)
+        }
+
+    def rows(self, target: Mapping[str, Any], over: Range, variables: Mapping[str, str] = EVERYTHING) -> list[list[Any]]:
+        """Of a list of texts: seconds, then its columns."""
+        return [[row[0] / 1000, *row[1:]] for series in self._answer(target, over, variables) for row in series["values"]]
+
+    def _answer(self, target: Mapping[str, Any], over: Range, variables: Mapping[str, str]) -> list[dict[str, Any]]:
         escaped = {name: value if value == ".*" else re.escape(value).replace("/", r"\/") for name, value in variables.items()}
         query = filled(
             target["query"],
@@ -68,10 +80,8 @@ class Influx:
         )
         (result,) = self._server.json("/query", db=DATABASE, q=query, epoch="ms")["results"]
         assert "error" not in result, f"{query}: {result}"
-        return {
-            frozenset(series.get("tags", {}).items()): [(row[0] / 1000, row[-1]) for row in series["values"] if row[-1] is not None]
-            for series in result.get("series", [])
-        }
+        series: list[dict[str, Any]] = result.get("series", [])
+        return series
 
     def at(self, target: Mapping[str, Any], now_s: float, *, back_s: int) -> dict[frozenset[tuple[str, str]], float]:
         return {tags: points[-1][1] for tags, points in self.ask(target, Range(now_s - back_s, now_s)).items()}
@@ -96,6 +106,9 @@ class Victoria:
         span = {"start": f"{over.begin_s}", "end": f"{over.end_s}", "step": f"{over.step_s}s", "nocache": "1"}
         answer = self._server.json("/api/v1/query_range", query=query, **span)["data"]["result"]
         return {frozenset(one["metric"].items()): [(float(at), float(value)) for at, value in one["values"]] for one in answer}
+
+    def rows(self, target: Mapping[str, Any], over: Range, variables: Mapping[str, str] = EVERYTHING) -> list[list[Any]]:
+        raise AssertionError(f"there are no texts here: {target}, {over}, {variables}")
 
     def at(self, target: Mapping[str, Any], now_s: float, *, back_s: int) -> dict[frozenset[tuple[str, str]], float]:
         assert f"[{back_s}s]" in target["expr"]

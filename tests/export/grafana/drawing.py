@@ -23,7 +23,7 @@ PALETTE = (
     "#c15c17",
 )
 COLORS = {"green": "#37872d", "orange": "#e0752d", "red": "#c4162a", "blue": "#1f60c4"}
-NAMES_PX, NUMBERS_PX, AXIS_PX, LEGEND_ROW_PX = 260, 84, 16, 16
+NAMES_PX, NUMBERS_PX, AXIS_PX, LEGEND_ROW_PX = 260, 104, 16, 16
 
 Points = list[tuple[float, Any]]
 
@@ -99,7 +99,7 @@ def timeline(canvas: Canvas, lines: Sequence[Line]) -> str:
 
 def chart(canvas: Canvas, lines: Sequence[Line], marks: Sequence[tuple[str, float]]) -> str:
     """Lines over time, with dashed thresholds, and marks of what happened."""
-    legend_rows = min(4, 1 + sum(len(line.name) * 6 + 30 for line in lines) // canvas.width)
+    legend_rows = min(5, 1 + sum(len(line.name) * 7 + 36 for line in lines) // canvas.width)
     height, width = canvas.height - legend_rows * LEGEND_ROW_PX - AXIS_PX, canvas.width
     scale = (width - NUMBERS_PX) / (canvas.over.end_s - canvas.over.begin_s)
     shown = [line.points for line in lines]

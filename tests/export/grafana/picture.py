@@ -71,12 +71,11 @@ def _inside(
     """What stands in a panel, and how many series that are."""
     if panel.get("timeFrom") == "1m":
         over = Range(max(over.begin_s, over.end_s - 60), over.end_s, over.step_s)
-    answers = [(target, database.ask(target, over, variables)) for target in panel["targets"]]
     if panel["type"] == "table":
-        rows = [row for _, series in answers for points in series.values() for row in points]
-        cells = "".join(f"<tr><td>{clock(at_s)}</td><td>{html.escape(str(value))}</td></tr>" for at_s, value in rows)
-        return f"<table>{cells}</table>", len(rows)
-    lines = [line for target, series in answers for line in _lines(target, series)]
+        rows = [row for target in panel["targets"] for row in database.rows(target, over, variables)]
+        cells = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in (clock(row[0]), *row[1:])) for row in rows]
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>", len(rows)
+    lines = [line for target in panel["targets"] for line in _lines(target, database.ask(target, over, variables))]
     if not lines:
         return f'<p class="empty">{html.escape(panel["fieldConfig"]["defaults"].get("noValue", "no data"))}</p>', 0
     canvas = Canvas(panel, over, *size)

@@ -89,7 +89,7 @@ INCIDENT: Final = Board(
                     "By playbook. Live only.",
                     queries=(Query(ChangePoint, "in_force", over=Over.MAX, per=PLAYBOOK),),
                     kind=Kind.TIMELINE,
-                    meaning=Meaning.LASTING,
+                    meaning=Meaning.IN_FORCE,
                 ),
                 Panel(
                     "Remaining life",

@@ -58,8 +58,10 @@ ITSELF: Final = Board(
                 ),
                 Panel(
                     "Warming up",
-                    "1 while the normals mean nothing yet, as after a start.",
+                    "Whether the normals mean something already; they do not for the first minutes.",
                     queries=(Query(FirewallPoint, "warming", over=Over.MAX),),
+                    kind=Kind.TIMELINE,
+                    meaning=Meaning.LEARNING,
                 ),
             ),
         ),

@@ -105,7 +105,7 @@ OVERVIEW: Final = Board(
                     "Changes in force, by playbook. Live only.",
                     queries=(Query(ChangePoint, "in_force", over=Over.MAX, per=PLAYBOOK),),
                     kind=Kind.TIMELINE,
-                    meaning=Meaning.LASTING,
+                    meaning=Meaning.IN_FORCE,
                     width=24,
                 ),
             ),

@@ -20,8 +20,8 @@ SERVICE_BOARD: Final = Board(
             "Do users get through",
             (
                 Panel(
-                    "Asked and completed",
-                    "Sessions asked for by first packets. Far more than completed: an attack, or a service that does not answer.",
+                    "Asked for",
+                    "By first packets, beside the learned normal. Far more than completed: an attack, or a service that does not answer.",
                     queries=_each(attempts_per_s="asked", normal_attempts_per_s="usually asked"),
                 ),
                 Panel(
