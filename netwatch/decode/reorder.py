@@ -7,7 +7,7 @@ time now less the rings' delay. What comes later still keeps its place behind: i
 
 import numpy as np
 
-from netwatch.model.packet import PacketBlock, concatenate, empty_packets
+from netwatch.model.packet import PacketBlock, chosen_rows, concatenate, empty_packets
 
 MOST_HELD = 1 << 18
 """Packets, some 30 MB of rows. More are held only if the clock was set back, or the machine is too busy to ask for them."""
@@ -30,19 +30,22 @@ class Reordering:
         if not self._held:
             return NOTHING
         joined = concatenate(self._held)
-        times_ns = joined.packets["ts_ns"]
-        order = np.argsort(times_ns, kind="stable")
-        ready = int(np.searchsorted(times_ns, until_ns, side="right", sorter=order))
-        if len(order) > MOST_HELD:
-            ready = len(order)
-        rest = order[ready:]
-        self._held = [_part(joined, rest)] if len(rest) else []
-        return _part(joined, order[:ready])
+        times_ns = np.ascontiguousarray(joined.packets["ts_ns"])
+        if (times_ns[1:] < times_ns[:-1]).any():
+            order = np.argsort(times_ns, kind="stable")
+            joined, times_ns = PacketBlock(chosen_rows(joined.packets, order), joined.quoted), times_ns[order]
+        ready = int(np.searchsorted(times_ns, until_ns, side="right"))
+        if len(times_ns) > MOST_HELD:
+            ready = len(times_ns)
+        self._held = [_part(joined, ready, len(times_ns))] if ready < len(times_ns) else []
+        return _part(joined, 0, ready)
 
 
-def _part(block: PacketBlock, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> PacketBlock:
-    """Some rows of a block, with only those quoted headers that they refer to."""
-    packets = block.packets[rows]
+def _part(block: PacketBlock, begin: int, end: int) -> PacketBlock:
+    """Some rows of a block that nobody else has, with only those quoted headers that they refer to."""
+    packets = block.packets[begin:end]
+    if not len(block.quoted):
+        return PacketBlock(packets, block.quoted)
     quoting = packets["quoted"] >= 0
     quoted = block.quoted[packets["quoted"][quoting]]
     packets["quoted"][quoting] = np.arange(len(quoted))
