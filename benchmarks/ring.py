@@ -34,6 +34,9 @@ from netwatch.lab.generator import Attack, Kind, Sent
 
 LINK, TAP = "outside", "inside"
 READY_S = 5.0
+READY_WITHIN_S = 120.0
+"""Kernels may have to be compiled."""
+
 SETTLED_S = 3.0
 """After the load: windows are closed, queues are read."""
 
@@ -72,6 +75,7 @@ class Receiver:
     """Packets seen, and those that it says it lost; after the load with the prefix of commands that run beside it."""
 
     after_its_end: bool = False
+    ready: Callable[[Path], bool] = lambda _: True
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,9 @@ def run(receiver: Receiver, load: Attack) -> Watched:
         watching = subprocess.Popen([*beside, *receiver.command(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             time.sleep(READY_S)
+            end_s = time.monotonic() + READY_WITHIN_S
+            while not receiver.ready(folder) and watching.poll() is None and time.monotonic() < end_s:
+                time.sleep(0.5)
             if watching.poll() is not None:
                 raise RuntimeError(f"{receiver.name} ended at once, with exit status {watching.returncode}")
             before_s, _ = used(watching.pid)
@@ -194,6 +201,12 @@ def netwatch_command(folder: Path) -> Sequence[str]:
     return (sys.executable, "-c", RUN, "run", "--config", str(configuration), "--events", str(folder / "events.jsonl"))
 
 
+def netwatch_ready(folder: Path) -> bool:
+    """It closes windows."""
+    events = folder / "events.jsonl"
+    return events.exists() and b'"type":"window"' in events.read_bytes()
+
+
 def netwatch_seen(folder: Path, _: Sequence[str]) -> tuple[int, int]:
     seen = lost = 0
     for line in (folder / "events.jsonl").read_bytes().splitlines():
@@ -231,7 +244,7 @@ def _found(program: str) -> str:
 
 
 RECEIVERS = (
-    Receiver("netwatch", netwatch_command, netwatch_seen),
+    Receiver("netwatch", netwatch_command, netwatch_seen, ready=netwatch_ready),
     Receiver("softflowd", softflowd_command, softflowd_seen),
     Receiver("argus", argus_command, argus_seen, after_its_end=True),
     Receiver(
