@@ -96,6 +96,13 @@ SCENARIOS = (
         attacks=(_flood(Kind.SYN, 50_000, 10),),
     ),
     Scenario(
+        name="absorbed-flood",
+        text="the same SYNs on a table with as many buckets as entries, as Linux comes: half-open entries give way to new sessions",
+        limit=16_384,
+        buckets=16_384,
+        attacks=(_flood(Kind.SYN, 50_000, 10),),
+    ),
+    Scenario(
         name="stuck-table",
         text="full handshakes whose peers vanish: assured entries that last five days, so the outage outlives the attack",
         limit=8000,

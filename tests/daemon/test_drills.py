@@ -60,6 +60,19 @@ def test_a_change_that_makes_it_worse_is_undone_and_the_next_one_helps() -> None
     assert is_well_at_the_end(result)
 
 
+def test_a_flood_that_a_table_of_default_size_absorbs_is_told_and_changes_nothing() -> None:
+    result = protected("absorbed-flood", attack_s=3, after_s=1)
+
+    did, outcome = result.protection, result.outcome
+    assert did is not None
+    assert outcome.peak_entries > 0.99 * outcome.limit
+    assert sum(second.early_dropped for second in outcome.seconds) > 10_000
+    assert any("warning syn-flood" in moment.text for moment in did.events)
+    assert (did.changes, did.critical_incidents) == (0, 0)
+    assert outcome.success[Phase.DURING].share >= 0.99
+    assert outcome.success[Phase.AFTER].share >= 0.99
+
+
 def test_three_times_the_load_changes_nothing() -> None:
     result = protected("benign-surge", before_s=4, attack_s=4, after_s=1)
 
