@@ -120,9 +120,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=3_000, help="of 200 points each")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cut", type=float, metavar="S", help="everything that can happen, with a network cut of so many seconds")
-    parser.add_argument(
-        "--database", choices=("influxdb", "influxdb1"), default="influxdb", help="of --cut: VictoriaMetrics or InfluxDB 1"
-    )
+    parser.add_argument("--database", choices=("influxdb", "influxdb1"), default="influxdb", help="of --cut: VictoriaMetrics or InfluxDB 1")
     asked = parser.parse_args()
     if asked.cut is not None:
         through_everything(asked.database, asked.cut)

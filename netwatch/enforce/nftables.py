@@ -25,6 +25,7 @@ from netwatch.errors import ChangeForbiddenError, EnforceError, FirewallRefusedE
 from netwatch.kernel.timeouts import timeouts
 from netwatch.model.change import Change, Receipt
 from netwatch.model.change import Element as ListedElement
+from netwatch.model.firewall_state import TABLE_MARK
 
 Place = tuple[str, str]
 
@@ -71,7 +72,7 @@ class Nftables:
 
     def _mark(self, found: Fingerprint) -> str:
         """The name of a counter that only a table of this very text, whole, has. It comes last: a load that was cut off has none."""
-        return f"loaded_{self._base.digest}_{found.rules}"
+        return f"{TABLE_MARK}{self._base.digest}_{found.rules}"
 
     def check(self, change: Change) -> None:
         self._order(change)

@@ -15,6 +15,9 @@ COLLISIONS_OF_EXHAUSTION = 10.0
 """Tuples in use that the search for a free port met, for each new session. A search meets one or two where ports are plentiful; where nine
 in ten are taken it meets ten before it finds one, and where all are it gives up."""
 
+TABLE_MARK = "loaded_"
+"""How the name of that counter of netwatch's table begins which counts nothing: the rest says what text the table was loaded from."""
+
 
 class DropCause(StrEnum):
     """Why the state table dropped packets."""

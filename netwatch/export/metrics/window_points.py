@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from netwatch.export.metrics.measurements import FirewallPoint, RulePoint, ServicePoint
 from netwatch.export.metrics.totals import FirewallTotals, ServiceTotals, other_drops
-from netwatch.model.firewall_state import DropCause, FirewallState
+from netwatch.model.firewall_state import TABLE_MARK, DropCause, FirewallState
 from netwatch.model.session import CENSUS_IDLE_EDGES_S, Census, SessionState
 from netwatch.model.window import FirewallWindow, ServiceWindow, Window
 
@@ -170,8 +170,10 @@ def service_point(
 
 
 def rule_points(site: str, firewall: str, time_s: float, state: FirewallState, totals: dict[str, int]) -> Iterable[RulePoint]:
-    """A point for each counter of netwatch's table; ``totals`` by its name."""
+    """A point for each counter of a rule of netwatch's; ``totals`` by its name."""
     for name, counted in state.counters.items():
+        if name.startswith(TABLE_MARK):
+            continue
         yield RulePoint(
             time_s=time_s,
             site=site,

@@ -20,7 +20,7 @@ from netwatch.export.metrics.schema import Point
 from netwatch.model.canary import CanaryOutcome
 from netwatch.model.change import EventType
 from netwatch.model.event import Event, FindingMade, StageReport
-from netwatch.model.firewall_state import Counted, InterfaceCounts, TableEvents
+from netwatch.model.firewall_state import TABLE_MARK, Counted, InterfaceCounts, TableEvents
 from netwatch.model.incident import Finding, Mode, Severity
 from netwatch.model.service import Service
 from netwatch.model.session import STATE_COUNT, SessionState
@@ -215,7 +215,7 @@ def test_a_part_that_is_an_exporter_of_flows_has_a_measurement_of_its_own(points
 
 
 def test_counters_of_our_own_rules_are_told_once_a_poll(points: Points) -> None:
-    first = told.poll(counters={"dropped_meter": Counted(6, 600)})
+    first = told.poll(counters={"dropped_meter": Counted(6, 600), f"{TABLE_MARK}0123_100": Counted(0, 0)})
     second = told.poll(told.START_S + 1, counters={"dropped_meter": Counted(4, 400)})
     rows = only(RulePoint, all_of(points, told.window(state=first), told.window(state=first), told.window(state=second)))
     assert [(row.counter, row.packets_per_s, row.packets_total) for row in rows] == [("dropped_meter", 6.0, 6), ("dropped_meter", 4.0, 10)]

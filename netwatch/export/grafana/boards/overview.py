@@ -22,6 +22,7 @@ OVERVIEW: Final = Board(
                     only_now=True,
                     limits=Limits(0.7, 0.9),
                     width=6,
+                    height=4,
                 ),
                 Panel(
                     "Time to full",
@@ -32,6 +33,7 @@ OVERVIEW: Final = Board(
                     limits=Limits(600, 60),
                     none_text="not filling",
                     width=6,
+                    height=4,
                 ),
                 Panel(
                     "Incidents open",
@@ -41,6 +43,7 @@ OVERVIEW: Final = Board(
                     only_now=True,
                     limits=Limits(1, 2),
                     width=6,
+                    height=4,
                 ),
                 Panel(
                     "Mitigations in force",
@@ -50,6 +53,7 @@ OVERVIEW: Final = Board(
                     only_now=True,
                     limits=Limits(1, 5),
                     width=6,
+                    height=4,
                 ),
             ),
         ),
