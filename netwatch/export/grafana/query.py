@@ -33,6 +33,9 @@ PLAYBOOK = ("site", "firewall", "playbook")
 STAGE = ("site", "firewall", "stage")
 EXPORTER = ("site", "firewall", "exporter")
 
+TCP = {"service": ".*tcp"}
+"""Of services, those that have handshakes."""
+
 
 @dataclass(frozen=True)
 class Query:

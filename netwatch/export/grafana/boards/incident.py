@@ -3,7 +3,7 @@
 from typing import Final
 
 from netwatch.export.grafana.panel import Board, Kind, Limits, Meaning, Panel, TextPanel
-from netwatch.export.grafana.query import MODE, PLAYBOOK, SERVICE, Across, Listing, Over, Query
+from netwatch.export.grafana.query import MODE, PLAYBOOK, SERVICE, TCP, Across, Listing, Over, Query
 from netwatch.export.metrics.measurements import ChangePoint, FirewallPoint, IncidentPoint, ServicePoint
 
 INCIDENT: Final = Board(
@@ -20,6 +20,7 @@ INCIDENT: Final = Board(
                     queries=(Query(IncidentPoint, "open", over=Over.MAX, per=MODE, across=Across.MAX),),
                     kind=Kind.TIMELINE,
                     meaning=Meaning.LASTING,
+                    none_text="none",
                 ),
                 Panel(
                     "Severity",
@@ -27,6 +28,7 @@ INCIDENT: Final = Board(
                     queries=(Query(IncidentPoint, "severity", over=Over.MAX, per=MODE, across=Across.MAX),),
                     kind=Kind.TIMELINE,
                     meaning=Meaning.SEVERITY,
+                    none_text="no incident",
                 ),
                 Panel(
                     "Onset to detection",
@@ -77,7 +79,7 @@ INCIDENT: Final = Board(
                 Panel(
                     "Completed by services",
                     "Handshakes completed: what users got.",
-                    queries=(Query(ServicePoint, "completed_per_s", per=SERVICE),),
+                    queries=(Query(ServicePoint, "completed_per_s", per=SERVICE, where=TCP),),
                 ),
             ),
         ),
@@ -90,12 +92,14 @@ INCIDENT: Final = Board(
                     queries=(Query(ChangePoint, "in_force", over=Over.MAX, per=PLAYBOOK),),
                     kind=Kind.TIMELINE,
                     meaning=Meaning.IN_FORCE,
+                    none_text="none",
                 ),
                 Panel(
                     "Remaining life",
                     "Until the first of them ends if it is not renewed; below 0 it is overdue. Live only.",
                     queries=(Query(ChangePoint, "remaining_s", over=Over.MIN, per=PLAYBOOK),),
                     limits=Limits(10, 0),
+                    none_text="none in force",
                 ),
                 TextPanel(
                     "Changes",

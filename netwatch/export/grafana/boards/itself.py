@@ -83,6 +83,7 @@ ITSELF: Final = Board(
                     "What will never be seen or never arrive. Live only.",
                     queries=(Query(DropPoint, "dropped_total", over=Over.RATE, per=("site", "firewall", "stage", "reason")),),
                     limits=Limits(1, 100),
+                    none_text="nothing dropped",
                 ),
                 Panel(
                     "Waiting",

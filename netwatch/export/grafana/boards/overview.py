@@ -3,7 +3,7 @@
 from typing import Final
 
 from netwatch.export.grafana.panel import Board, Kind, Limits, Meaning, Panel
-from netwatch.export.grafana.query import MODE, PLAYBOOK, SERVICE, Across, Over, Query
+from netwatch.export.grafana.query import MODE, PLAYBOOK, SERVICE, TCP, Across, Over, Query
 from netwatch.export.metrics.measurements import CanaryPoint, ChangePoint, FirewallPoint, IncidentPoint, ServicePoint
 
 OVERVIEW: Final = Board(
@@ -86,6 +86,7 @@ OVERVIEW: Final = Board(
                     queries=(Query(IncidentPoint, "open", over=Over.MAX, per=MODE, across=Across.MAX),),
                     kind=Kind.TIMELINE,
                     meaning=Meaning.LASTING,
+                    none_text="none",
                 ),
             ),
         ),
@@ -95,7 +96,7 @@ OVERVIEW: Final = Board(
                 Panel(
                     "Handshakes completed of asked",
                     "1 when each first SYN led to a session, or nobody asked. Low: the service, or the way to it, does not answer.",
-                    queries=(Query(ServicePoint, "completion_ratio", per=SERVICE),),
+                    queries=(Query(ServicePoint, "completion_ratio", per=SERVICE, where=TCP),),
                     limits=Limits(0.9, 0.5),
                 ),
                 Panel(
@@ -103,6 +104,7 @@ OVERVIEW: Final = Board(
                     "Attempts of netwatch itself to use a service through the firewall. Live only.",
                     queries=(Query(CanaryPoint, "success", per=SERVICE),),
                     limits=Limits(1, 0.9),
+                    none_text="no canary",
                 ),
                 Panel(
                     "Mitigations",
@@ -110,6 +112,7 @@ OVERVIEW: Final = Board(
                     queries=(Query(ChangePoint, "in_force", over=Over.MAX, per=PLAYBOOK),),
                     kind=Kind.TIMELINE,
                     meaning=Meaning.IN_FORCE,
+                    none_text="none",
                     width=24,
                 ),
             ),

@@ -45,12 +45,14 @@ SERVICE_BOARD: Final = Board(
                     "The slowest answer of each step to netwatch's own attempts. Live only.",
                     queries=(Query(CanaryPoint, "latency_s", over=Over.MAX, per=SERVICE),),
                     limits=Limits(0.5, 1),
+                    none_text="no canary",
                 ),
                 Panel(
                     "Canary: answered",
                     "Attempts that were answered. Live only.",
                     queries=(Query(CanaryPoint, "success", per=SERVICE),),
                     limits=Limits(1, 0.9),
+                    none_text="no canary",
                 ),
                 Panel(
                     "Turned away",
