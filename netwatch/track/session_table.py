@@ -316,7 +316,8 @@ def _line_zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 def _longer(array: NDArray[Any], length: int) -> NDArray[Any]:
     longer = _line_zeros((length, *array.shape[1:]), array.dtype)
-    longer[: len(array)] = array
+    plain = np.dtype((np.void, array.dtype.itemsize))  # numpy copies rows of fields field by field: forty times as slow
+    longer.view(plain)[: len(array)] = array.view(plain)
     return longer
 
 
