@@ -82,6 +82,7 @@ class Receiver:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else an answer's body waits for the acknowledgement of its head, which the other side delays
     receiver: Receiver
 
     def do_POST(self) -> None:

@@ -73,10 +73,10 @@ def test_the_signature_is_what_openssl_says_it_is(tmp_path: Path, monkeypatch: p
 
 
 def test_what_is_sent_again_has_the_same_body_and_identifier(tmp_path: Path) -> None:
-    with serving(Receiver(Answer(502), Answer(hang_up=True), Answer(429, {"Retry-After": "1"}))) as receiver:
+    with serving(Receiver(Answer(hang_up=True), Answer(429, {"Retry-After": "1"}))) as receiver:
         asyncio.run(told(webhook(receiver, tmp_path), *STORY))
-    assert len(receiver.requests) == len(STORY) + 3
-    assert len({(request.body, request.headers["X-Netwatch-Delivery"]) for request in receiver.requests[:4]}) == 1
+    assert len(receiver.requests) == len(STORY) + 2
+    assert len({(request.body, request.headers["X-Netwatch-Delivery"]) for request in receiver.requests[:3]}) == 1
     assert [request.json["type"] for request in receiver.taken] == [event.type for event in STORY]
     assert len({request.headers["X-Netwatch-Delivery"] for request in receiver.taken}) == len(STORY)
 
