@@ -1,7 +1,9 @@
 """``netwatch replay``: from a capture to a diagnosed incident."""
 
 import gc
+import importlib
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,12 @@ from netwatch.cli.options import Captures, Inner
 EXIT_INCIDENT = 3
 SWITCH_S = 0.0002
 """A thread whose kernel has ended waits this long for one that is busy in Python, and not Python's usual 5 ms: a block takes less."""
+
+
+def _import(*modules: str) -> None:
+    """What writes the result is needed last: it is imported while packets are read."""
+    for module in modules:
+        importlib.import_module(module)
 
 
 def replay(
@@ -82,6 +90,8 @@ def replay(
         past = build_past_writer(file.sink, sink, site=file.site, firewall=settings.firewall_name)
     gc.freeze()  # what is there now stays: no collection needs to walk over it again
     sys.setswitchinterval(SWITCH_S)
+    writers = ["netwatch.export.json_result"] * (json is not None) + ["netwatch.export.summary"] * (json != "-")
+    threading.Thread(target=_import, args=writers, name="imports").start()
     with shown(opened):
         result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]], tell=past.tell if past else None)
         if past is not None:

@@ -38,10 +38,22 @@ def _read(path: Path) -> tuple[bytes, frozenset[str]]:
 
 
 @cache
+def _listed(folder: str) -> frozenset[str]:
+    """What lies in a folder: one question for all the names that are looked for there."""
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208  # pathlib takes longer than the system
+    except OSError:
+        return frozenset()
+
+
+@cache
 def _source(root: Path, module: str) -> Path | None:
-    """Many modules import the same ones, and ``pathlib`` takes longer to put a path together than the system to look for it."""
-    path = os.path.join(root, *module.split("."))  # noqa: PTH118
-    return next((Path(file) for file in (f"{path}.py", f"{path}/__init__.py") if os.path.isfile(file)), None)  # noqa: PTH113
+    folder, _, name = f"{root}/{module.replace('.', '/')}".rpartition("/")
+    if f"{name}.py" in _listed(folder):
+        return Path(folder, f"{name}.py")
+    if name in _listed(folder) and "__init__.py" in _listed(f"{folder}/{name}"):
+        return Path(folder, name, "__init__.py")
+    return None
 
 
 def sources(module: str, root: Path) -> list[Path]:

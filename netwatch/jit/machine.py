@@ -1,4 +1,4 @@
-"""Running object code without numba: LLVM's loader, reached through llvmlite's binding, which is quick to import.
+"""Running object code without numba: linked by our own few lines (linking.py) where they can, else by LLVM's loader.
 
 The code may need nothing but functions of the C library: a symbol that LLVM cannot resolve would end the process, so each is looked up
 before. The machine that code was made for is part of its name in the cache: processor, its features, and the versions of all that had a
@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
-import llvmlite.binding as llvm
 import numpy as np
 
+from netwatch.jit.linking import Linked, UnlinkableError
 from netwatch.jit.stored import Entry, Value
 
 # Functions of C99 without state that kernels may call: what compilers make of copies and of arithmetic. Anything else is numba's own.
 MEMORY = {"malloc", "free", "memcpy", "memmove", "memset", "memcmp"}
 C_FUNCTIONS = frozenset(MEMORY | {"exp", "log", "log1p", "log2", "pow", "sqrt", "floor", "ceil"})
+MODEL = ("vendor_id", "cpu family", "model", "stepping", "flags", "CPU ", "Features")  # lines of /proc/cpuinfo, of x86 and of ARM
 WORD_BYTES = 8  # the first word of what comes out is the address of numba's description of an exception
 EXCEPTION = struct.Struct("@PiPPi")  # pickled class, arguments and place; its length; the rest is for arguments known only at run time
 NO_ERROR = (0, -2)  # numba's RETCODE_OK and RETCODE_NONE
@@ -42,16 +43,24 @@ def machine() -> str:
         os.uname().machine,
         np.__version__,
         llvmlite.__version__,
-        llvm.get_host_cpu_name(),
-        llvm.get_host_cpu_features().flatten(),
+        _processor(),
         version.hex(),
     )
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()
 
 
+def _processor() -> str:
+    """The kernel's description of the first processor, of which LLVM finds the same out: its model and what it can do."""
+    with open("/proc/cpuinfo") as file:  # noqa: PTH123  # quicker, and at each start
+        lines = file.read().partition("\n\n")[0].splitlines()
+    return "\n".join(line for line in lines if line.startswith(MODEL))
+
+
 @cache
 def _engine() -> Any:
-    """One loader for all kernels; it lives as long as the process."""
+    """LLVM's loader, one for all kernels; it lives as long as the process."""
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(jit=True)
@@ -63,8 +72,8 @@ def _c_libraries() -> Sequence[ctypes.CDLL]:
     return ctypes.CDLL(None), ctypes.CDLL("libm.so.6")
 
 
-def _define(symbol: str) -> None:
-    """Tell the loader where a function of the C library is.
+def _address(symbol: str) -> int:
+    """Where a function of the C library is.
 
     Raises:
         LookupError: it is none that kernels may call, or this system has none of the name.
@@ -72,10 +81,25 @@ def _define(symbol: str) -> None:
     if symbol in C_FUNCTIONS:
         for library in _c_libraries():
             if function := getattr(library, symbol, None):
-                address = ctypes.cast(function, ctypes.c_void_p).value
-                llvm.add_symbol(symbol, address)
-                return
+                return ctypes.cast(function, ctypes.c_void_p).value or 0
     raise LookupError(symbol)
+
+
+def _load(entry: Entry) -> tuple[int, int, Any]:
+    """Bring code into memory: where its entry lies, where that which forgets an array, and what must live as long."""
+    forget = f"{entry.name}_forget"
+    try:
+        linked = Linked(entry.code, _address)
+        return linked.address(entry.name), linked.address(forget), linked
+    except UnlinkableError:
+        import llvmlite.binding as llvm
+
+        engine = _engine()
+        for symbol in entry.needs:
+            llvm.add_symbol(symbol, _address(symbol))
+        engine.add_object_file(llvm.ObjectFileRef.from_data(entry.code))
+        engine.finalize_object()
+        return engine.get_function_address(entry.name), engine.get_function_address(forget), engine
 
 
 class Loaded:
@@ -86,15 +110,11 @@ class Loaded:
         Raises:
             LookupError: the code needs a function that is not there.
         """
-        for symbol in entry.needs:
-            _define(symbol)
-        engine = _engine()
-        engine.add_object_file(llvm.ObjectFileRef.from_data(entry.code))
-        engine.finalize_object()
+        run, forget, self._memory = _load(entry)
         self.pack = struct.Struct(packing).pack
         # CFUNCTYPE gives up the interpreter lock during the call, as the kernels are allowed to.
-        self.run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(engine.get_function_address(entry.name))
-        self._forget = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(entry.name + "_forget"))
+        self.run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(run)
+        self._forget = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(forget)
         self._returns, self._returns_tuple = entry.returns, entry.returns_tuple
         self._unpack = struct.Struct("=8x" + "".join(value.letter * max(1, words(value)) for value in entry.returns)).unpack
         self._out = ctypes.c_char * (WORD_BYTES + sum(WORD_BYTES * words(value) for value in entry.returns))

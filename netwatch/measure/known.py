@@ -12,7 +12,7 @@ Each filter has 2**23 bits in blocks of 64 bytes, one cache line, so that asking
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined
+from netwatch.jit import inlined, prefetch
 from netwatch.measure.integer import signed
 from netwatch.model.tuple_hash import mix
 
@@ -33,6 +33,14 @@ POSITION_BITS = np.uint64(9)
 WORD_MASK, BIT_MASK, BIT_SHIFT, ONE = np.uint64(7), np.uint64(63), np.uint64(3), np.uint64(1)
 
 Filter = NDArray[np.uint64]
+
+
+@inlined
+def fetch_known(filters: Filter, code: np.uint64) -> None:
+    """Begin to fetch the blocks that ``is_known`` will look at."""
+    word = signed(mix(code ^ SALT) & BLOCK_MASK) * WORDS
+    prefetch(filters, word, 0)
+    prefetch(filters, word + BLOCKS * WORDS, 0)
 
 
 @inlined

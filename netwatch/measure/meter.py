@@ -51,6 +51,17 @@ FEATURE_COLUMNS = (
 )
 NORMAL_FIELDS = tuple(f"normal_{feature}" for feature in FEATURES)
 FIREWALL_FEATURE_COLUMNS = (NEW_SESSIONS, [Column.FRAGMENTS])
+
+
+def _sums(features: tuple[list[Column], ...]) -> NDArray[np.float64]:
+    """The matrix that makes of counters one column for each feature, the sum of its own: exact, since no count reaches 2**53."""
+    matrix = np.zeros((COLUMNS, len(features)))
+    for place, columns in enumerate(features):
+        matrix[columns, place] = 1.0
+    return matrix
+
+
+FEATURE_SUMS, FIREWALL_FEATURE_SUMS = _sums(FEATURE_COLUMNS), _sums(FIREWALL_FEATURE_COLUMNS)
 PACKETS_FEATURE = FEATURES.index("packets")
 WHOLE = np.zeros(1, np.intp)
 """The only row of the firewall's own normals."""
@@ -178,12 +189,13 @@ class WindowMeter:
         counts = self._counts[rows]
         new_sessions = counts[:, NEW_SESSIONS].sum(axis=1).tolist()
         warming = (self._normals.windows[rows] < WARM_WINDOWS).tolist()
+        held = [groups(row) for row in rows.tolist()]
+        self._holding[rows] = [group.entries > 0 for group in held]
         normals_of = self._normals.of_each(rows)
-        for place, (row, fields) in enumerate(zip(rows.tolist(), counts.tolist(), strict=True)):
-            group = groups(row)
-            self._holding[row] = group.entries > 0
+        for place, (row, fields, group) in enumerate(zip(rows.tolist(), counts.tolist(), held, strict=True)):
             found = sources.get(row, NO_SOURCES)
-            normals: dict[str, Any] = dict(zip(NORMAL_FIELDS, normals_of[place], strict=True))
+            numbers: dict[str, Any] = {name: count for name, count in zip(SERVICE_COUNTS, fields, strict=False) if count}
+            numbers.update(zip(NORMAL_FIELDS, normals_of[place], strict=True))
             windows.append(
                 ServiceWindow(
                     service=self._directory.service(row),
@@ -202,8 +214,7 @@ class WindowMeter:
                     unreplied=group.unreplied,
                     established=group.by_state[ESTABLISHED],
                     time_wait=group.by_state[TIME_WAIT],
-                    **{name: count for name, count in zip(SERVICE_COUNTS, fields, strict=False) if count},  # zeros are the defaults
-                    **normals,
+                    **numbers,
                 )
             )
         return tuple(windows)
@@ -213,15 +224,16 @@ class WindowMeter:
     ) -> FirewallWindow:
         slope_per_s = self._forecast.slope_per_s
         normal_new_sessions, normal_fragments = self._firewall_normals.of(0)
+        counts = totals.tolist()
         return FirewallWindow(
-            packets=int(totals[PACKETS].sum()),
-            bytes=int(totals[BYTES].sum()),
+            packets=sum(counts[column] for column in PACKETS),
+            bytes=sum(counts[column] for column in BYTES),
             entries=table.all.entries,
             limit=profile.limit,
             fill_slope_per_s=slope_per_s,
             time_to_full_s=time_to_full_s(table.all.entries, profile.limit, slope_per_s),
             drop_probability=drop_probability(table, profile),
-            new_sessions=int(totals[NEW_SESSIONS].sum()),
+            new_sessions=sum(counts[column] for column in NEW_SESSIONS),
             expired=table.expired - self._expired,
             early_dropped=table.early_dropped - self._early_dropped,
             dropped_full=table.dropped_full - self._dropped_full,
@@ -238,16 +250,11 @@ class WindowMeter:
             reassembly_bytes=reassembly.bytes_held,
             normal_new_sessions=normal_new_sessions,
             normal_fragments=normal_fragments,
-            **{name: int(totals[column]) for name, column in FIREWALL_COUNTS.items()},
+            **{name: counts[column] for name, column in FIREWALL_COUNTS.items()},
         )
 
     def _learn(self, rows: NDArray[np.intp], totals: Counts, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
-        rates = _features(self._counts[rows], FEATURE_COLUMNS) / duration_s
+        rates = self._counts[rows] @ FEATURE_SUMS / duration_s
         self._normals.learn(rows, rates, duration_s=duration_s, alarmed=alarmed[rows])
-        rates = _features(totals[None, :], FIREWALL_FEATURE_COLUMNS) / duration_s
+        rates = totals[None, :] @ FIREWALL_FEATURE_SUMS / duration_s
         self._firewall_normals.learn(WHOLE, rates, duration_s=duration_s, alarmed=alarmed[WHOLE])
-
-
-def _features(counts: Counts, columns: tuple[list[Column], ...]) -> NDArray[np.float64]:
-    """One column for each feature: the sum of its counters."""
-    return np.stack([counts[:, feature].sum(axis=1) for feature in columns], axis=1).astype(np.float64)

@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined
+from netwatch.jit import inlined, prefetch
 from netwatch.measure.integer import signed
 from netwatch.model.address import address_text
 from netwatch.model.packet import IPV4_MAPPED, Rows
@@ -65,6 +65,12 @@ def key_text(key: int) -> str:
     if key & int(IPV6_KEY):
         return f"{address_text(prefix << 16, 0)}/48"
     return f"{prefix >> 16}.{prefix >> 8 & 255}.{prefix & 255}.0/24"
+
+
+@inlined
+def fetch_prefix(table: Table, code: np.uint64) -> None:
+    """Begin to fetch the slot where ``count_prefix`` will look first."""
+    prefetch(table, (signed(code & np.uint64(SLOTS - 1))) * table.shape[1], 0)
 
 
 @inlined

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from netwatch.jit import inlined, njit
 from netwatch.measure.distinct import DistinctSketches, Histogram, Registers, add_distinct, estimate_distinct
 from netwatch.measure.integer import signed
-from netwatch.measure.known import PENDING, Filter, KnownSources, is_known, remember
+from netwatch.measure.known import PENDING, Filter, KnownSources, fetch_known, is_known, remember
 from netwatch.measure.prefixes import (
     MOST_PREFIXES,
     SLOTS,
@@ -26,6 +26,7 @@ from netwatch.measure.prefixes import (
     Table,
     attempts_in,
     count_prefix,
+    fetch_prefix,
     key_text,
     learn_usual,
     prefix_key,
@@ -86,11 +87,17 @@ def _source_code(service: int, hi: np.uint64, lo: np.uint64, seed: np.uint64) ->
 def note_attempts(sketches: SketchArrays, packets: Rows, tracked: Rows, asking: NDArray[np.int64], stamp: int, seed: np.uint64) -> None:
     """Count the sources of the given packets, new attempts all of them.
 
-    One table after the other: within a short loop over one table the processor has the cache misses of several sources under way at once.
+    First all that will be looked at is fetched, then comes one table after the other: so the cache misses of many sources are under way at
+    once.
     """
-    codes, table, occupied, rest = sketches.codes, sketches.table, sketches.occupied, sketches.rest
+    codes, table, occupied, rest, filters = sketches.codes, sketches.table, sketches.occupied, sketches.rest, sketches.filters
     used = sketches.fill[USED]
     for place, i in enumerate(asking):
+        packet, service = packets[i], signed(tracked[i].service)
+        codes[place] = _source_code(service, packet.src_hi, packet.src_lo, seed)
+        fetch_prefix(table, mix(prefix_key(service, packet.src_hi, packet.src_lo) ^ seed))
+        fetch_known(filters, codes[place])
+    for i in asking:
         packet, service = packets[i], signed(tracked[i].service)
         key = prefix_key(service, packet.src_hi, packet.src_lo)
         slots = count_prefix(table, occupied, used, stamp, key, mix(key ^ seed))
@@ -98,12 +105,11 @@ def note_attempts(sketches: SketchArrays, packets: Rows, tracked: Rows, asking: 
             rest[service] += 1
         else:
             used = slots
-        codes[place] = _source_code(service, packet.src_hi, packet.src_lo, seed)
     sketches.fill[USED] = used
     sources, sources_histogram = sketches.sources, sketches.sources_histogram
     for place, i in enumerate(asking):
         add_distinct(sources, sources_histogram, signed(tracked[i].service), codes[place])
-    filters, known, known_histogram = sketches.filters, sketches.known, sketches.known_histogram
+    known, known_histogram = sketches.known, sketches.known_histogram
     for place, i in enumerate(asking):
         if is_known(filters, codes[place]):
             add_distinct(known, known_histogram, signed(tracked[i].service), codes[place])

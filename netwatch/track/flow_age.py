@@ -35,6 +35,7 @@ TABLE = np.dtype(
         ("oldest_tick", np.int64, (2,)),  # no open flow of the class lies in an older queue
         ("idle_ticks", np.int64, (2,)),  # time-outs
         ("active_ns", np.int64),
+        ("earliest_ns", np.int64),  # of all packets: no record began before
         ("used", np.int64),  # rows
         ("closed_oldest", np.int64),  # row + 1, 0 none
         ("closed_newest", np.int64),
@@ -103,15 +104,15 @@ def take_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
 
 
 @called
-def emit(table: Rows, rows: Rows, row: int, end: int, records: Rows) -> None:
+def emit(table: Rows, rows: Rows, tallies: Rows, row: int, end: int, records: Rows) -> None:
     """Write a record that ended, if anybody wants records."""
     if table[0].keep_records:
-        write_record(rows, row, ending(signed(rows[row].state), end), records, table[0].records)
+        write_record(rows, tallies, row, ending(signed(rows[row].state), end), records, table[0].records)
         table[0].records += 1
 
 
 @called
-def expire(table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> bool:
+def expire(table: Rows, rows: Rows, tallies: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> bool:
     """Close what has been idle for longer than its time-out. ``False``: the output is full, call again when it was taken."""
     for group in range(2):
         limit = table[0].tick - table[0].idle_ticks[group]
@@ -127,7 +128,7 @@ def expire(table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links, ol
             if last_tick > tick:
                 enqueue(heads, tails, newer, group, last_tick, row)
                 continue
-            emit(table, rows, row, IDLE_END, records)
+            emit(table, rows, tallies, row, IDLE_END, records)
             rows[row].state |= CLOSED
             remember_closed(table, newer, older, row)
             if table[0].records >= len(records) - ROOM:
@@ -138,7 +139,9 @@ def expire(table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links, ol
 
 
 @inlined
-def move_clock(table: Rows, now_ns: int, rows: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> bool:
+def move_clock(
+    table: Rows, now_ns: int, rows: Rows, tallies: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows
+) -> bool:
     """Set the clock ahead. ``False`` as of ``expire``, which the table's next call then goes on with."""
     table[0].now_ns = now_ns
     tick = now_ns >> TICK_SHIFT
@@ -148,7 +151,7 @@ def move_clock(table: Rows, now_ns: int, rows: Rows, heads: Links, tails: Links,
     if table[0].used == 0:
         table[0].oldest_tick[0] = tick
         table[0].oldest_tick[1] = tick
-    return expire(table, rows, heads, tails, newer, older, records)
+    return expire(table, rows, tallies, heads, tails, newer, older, records)
 
 
 @called

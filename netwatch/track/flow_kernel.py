@@ -22,6 +22,7 @@ from netwatch.track.flow_row import (
     FRAGMENTS_KIND,
     INITIATED,
     OPEN_END,
+    SECOND_LINE,
     SYN_SEEN,
     Row,
     clear_record,
@@ -34,7 +35,6 @@ from netwatch.track.flow_row import (
 AHEAD = 32
 """Packets between the fetching of a row and its use, and between that of a slot and its; a power of two."""
 
-COUNTERS, OPENING = 64, 128  # where a row's second and third cache line begin
 IP_LAYERS, FRAGMENT, HELD = int(Layer.IPV4 | Layer.IPV6), int(Layer.FRAGMENT), int(Layer.HELD)
 FIRST = int(FlowEvent.FIRST)
 ACTIVE_END, EVICTED_END = int(FlowEnd.ACTIVE), int(FlowEnd.EVICTED)
@@ -77,7 +77,7 @@ def direction_in(rows: Rows, row: int, packet: Row, kind: int) -> int:
 
 
 @inlined
-def name_sides(rows: Rows, row: int, packet: Row) -> int:
+def name_sides(rows: Rows, tallies: Rows, keep: bool, row: int, packet: Row) -> int:
     """Write who the initiator of a new connection is: the sender of its first packet, unless that is a SYN-ACK. Return the direction."""
     flow = rows[row]
     is_answer = packet.protocol == TCP and packet.tcp_flags & (SYN | ACK) == (SYN | ACK)
@@ -91,7 +91,8 @@ def name_sides(rows: Rows, row: int, packet: Row) -> int:
         flow.responder_hi, flow.responder_lo, flow.dport = packet.dst_hi, packet.dst_lo, packet.dport
     flow.state = 0
     flow.data_packets = 0
-    flow.vlan = packet.vlan
+    if keep:
+        tallies[row].vlan = packet.vlan
     return 1 if is_answer else 0
 
 
@@ -120,7 +121,9 @@ def find_flow(rows: Rows, slots: Slots, tag: int, packet: Row, kind: int) -> tup
 
 
 @called
-def make_room(table: Rows, rows: Rows, slots: Slots, heads: Links, tails: Links, newer: Links, older: Links, records: Rows) -> int:
+def make_room(
+    table: Rows, rows: Rows, tallies: Rows, slots: Slots, heads: Links, tails: Links, newer: Links, older: Links, records: Rows
+) -> int:
     """Free the row of the flow that was idle longest."""
     row: int = table[0].closed_oldest - 1
     if row >= 0:
@@ -128,7 +131,7 @@ def make_room(table: Rows, rows: Rows, slots: Slots, heads: Links, tails: Links,
         table[0].forgotten += 1
     else:
         row = oldest_open(table, rows, heads, tails, newer)
-        emit(table, rows, row, EVICTED_END, records)
+        emit(table, rows, tallies, row, EVICTED_END, records)
         table[0].evicted += 1
     empty_slot(slots, signed(rows[row].tag), row)
     return row
@@ -144,26 +147,37 @@ def is_reopened(rows: Rows, row: int, direction: int, packet: Row) -> bool:
 
 @inlined
 def begin_again(
-    table: Rows, rows: Rows, heads: Links, tails: Links, newer: Links, older: Links, records: Rows, row: int, direction: int, packet: Row
+    table: Rows,
+    rows: Rows,
+    tallies: Rows,
+    keep: bool,
+    heads: Links,
+    tails: Links,
+    newer: Links,
+    older: Links,
+    records: Rows,
+    row: int,
+    direction: int,
+    packet: Row,
 ) -> int:
     """End the record of a known flow and begin another, if this packet says so; return the direction, which may have turned."""
     state, ts_ns = signed(rows[row].state), packet.ts_ns
     if state & CLOSED:
         if packet.protocol != TCP or packet.tcp_flags & SYN:
-            direction = name_sides(rows, row, packet)
+            direction = name_sides(rows, tallies, keep, row, packet)
         rows[row].state &= ~CLOSED
         take_closed(table, newer, older, row)
-        clear_record(rows, row, ts_ns)
+        clear_record(rows, tallies, keep, row, ts_ns)
         enqueue(heads, tails, newer, age_class(rows[row].kind), table[0].tick, row)
     elif is_reopened(rows, row, direction, packet):
-        emit(table, rows, row, OPEN_END, records)
-        direction = name_sides(rows, row, packet)
-        clear_record(rows, row, ts_ns)
-    elif ts_ns - rows[row].first_ns >= table[0].active_ns:
-        emit(table, rows, row, ACTIVE_END, records)
-        clear_record(rows, row, ts_ns)
+        emit(table, rows, tallies, row, OPEN_END, records)
+        direction = name_sides(rows, tallies, keep, row, packet)
+        clear_record(rows, tallies, keep, row, ts_ns)
+    elif ts_ns - table[0].earliest_ns >= table[0].active_ns and ts_ns - rows[row].first_ns >= table[0].active_ns:
+        emit(table, rows, tallies, row, ACTIVE_END, records)
+        clear_record(rows, tallies, keep, row, ts_ns)
     elif direction == 1 and packet.tcp_flags & (SYN | ACK) == SYN and packet.protocol == TCP and not state & INITIATED:
-        turn_around(rows, row)
+        turn_around(rows, tallies, keep, row)
         direction = 0
     return direction
 
@@ -181,9 +195,8 @@ def fetch_row(packet: Row, slots: Slots, rows: Rows) -> int:
     _, entry = candidate(slots, home(slots, tag), tag)
     if entry:
         prefetch(rows, entry - 1, 0)
-        prefetch(rows, entry - 1, COUNTERS)
         if packet.tcp_flags & SYN:
-            prefetch(rows, entry - 1, OPENING)
+            prefetch(rows, entry - 1, SECOND_LINE)
     return entry
 
 
@@ -195,6 +208,7 @@ def track_packets(
     now_ns: int,
     table: Rows,
     rows: Rows,
+    tallies: Rows,
     slots: Slots,
     heads: Links,
     tails: Links,
@@ -207,9 +221,9 @@ def track_packets(
     ``now_ns`` moves the clock after the packets, for time that passes in silence.
     """
     hints = np.empty(AHEAD, np.int64)  # row + 1 by packet, of those whose rows are on their way
-    if not expire(table, rows, heads, tails, newer, older, records):
+    if not expire(table, rows, tallies, heads, tails, newer, older, records):
         return start
-    total = len(packets)
+    total, keep = len(packets), table[0].keep_records != 0
     for position in range(start, min(start + 2 * AHEAD, total)):
         fetch_slot(packets[position], slots)
     for position in range(start, min(start + AHEAD, total)):
@@ -228,8 +242,9 @@ def track_packets(
         mark.gap_bin = 0
         if not packet.layers & IP_LAYERS:
             continue
-        if packet.ts_ns > table[0].now_ns and not move_clock(table, packet.ts_ns, rows, heads, tails, newer, older, records):
+        if packet.ts_ns > table[0].now_ns and not move_clock(table, packet.ts_ns, rows, tallies, heads, tails, newer, older, records):
             return position
+        table[0].earliest_ns = min(table[0].earliest_ns, packet.ts_ns)
 
         kind = kind_of(packet)
         direction = direction_in(rows, row, packet, kind) if row >= 0 else -1
@@ -243,24 +258,24 @@ def track_packets(
             if row < len(rows):
                 table[0].used += 1
             else:
-                row = make_room(table, rows, slots, heads, tails, newer, older, records)
+                row = make_room(table, rows, tallies, slots, heads, tails, newer, older, records)
                 _, _, place = find_flow(rows, slots, tag, packet, kind)
             fill_slot(slots, place, tag, row)
             table[0].distinct += 1
             rows[row].tag = tag
             rows[row].kind = kind
-            direction = name_sides(rows, row, packet)
-            clear_record(rows, row, packet.ts_ns)
+            direction = name_sides(rows, tallies, keep, row, packet)
+            clear_record(rows, tallies, keep, row, packet.ts_ns)
             enqueue(heads, tails, newer, age_class(kind), table[0].tick, row)
         else:
-            gap_ns = packet.ts_ns - max(rows[row].last_ns[0], rows[row].last_ns[1])
-            direction = begin_again(table, rows, heads, tails, newer, older, records, row, direction, packet)
+            gap_ns = packet.ts_ns - rows[row].last_ns
+            direction = begin_again(table, rows, tallies, keep, heads, tails, newer, older, records, row, direction, packet)
 
-        flow = rows[row]
-        state, more = count_packet(flow, signed(flow.state), direction, packet, table[0].tick)
+        flow, tally = rows[row], tallies[row if keep else 0]
+        state, more = count_packet(flow, tally, keep, signed(flow.state), direction, packet, table[0].tick)
         events |= more
         if not packet.layers & HELD:
-            state, more = take_packet(flow, state, direction, packet, gap_ns)
+            state, more = take_packet(flow, tally, keep, state, direction, packet, gap_ns)
             events |= more
             if more & (RESUMED | RESUME_ANSWERED | RESUME_UNANSWERED):
                 mark.gap_bin = flow.gap_bin
@@ -268,18 +283,18 @@ def track_packets(
         mark.flow_events = events
 
     if now_ns > table[0].now_ns:
-        move_clock(table, now_ns, rows, heads, tails, newer, older, records)
+        move_clock(table, now_ns, rows, tallies, heads, tails, newer, older, records)
     return total
 
 
 @njit
-def write_open_records(rows: Rows, start: int, used: int, records: Rows) -> tuple[int, int]:
+def write_open_records(rows: Rows, tallies: Rows, start: int, used: int, records: Rows) -> tuple[int, int]:
     """Write the records of rows from ``start`` on that are still open; return the next row, and how many were written."""
     row, number = start, 0
     while row < used and number < len(records):
         state = signed(rows[row].state)
         if not state & CLOSED:
-            write_record(rows, row, ending(state, OPEN_END), records, number)
+            write_record(rows, tallies, row, ending(state, OPEN_END), records, number)
             number += 1
         row += 1
     return row, number

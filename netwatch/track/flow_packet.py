@@ -59,12 +59,13 @@ def gap_bin(gap_ns: int) -> int:
 
 
 @inlined
-def take_syn(flow: Row, state: int, direction: int, packet: Row, length: int) -> tuple[int, int]:
+def take_syn(flow: Row, tally: Row, keep: bool, state: int, direction: int, packet: Row, length: int) -> tuple[int, int]:
     """Work on a SYN or SYN-ACK; return the state and the events."""
     events = 0
     is_syn = not packet.tcp_flags & ACK
     if state & (SYN_SEEN << direction) and flow.isn[direction] == packet.seq:
-        flow.retransmitted[direction] += 1
+        if keep:
+            tally.retransmitted[direction] += 1
         if is_syn:
             events = SYN_RETRANSMITTED
     else:
@@ -74,10 +75,10 @@ def take_syn(flow: Row, state: int, direction: int, packet: Row, length: int) ->
         state |= (SYN_SEEN | SEQUENCE) << direction
     if is_syn:
         state |= INITIATED
-        if flow.syn_ns == 0:
-            flow.syn_ns = packet.ts_ns
-    elif flow.synack_ns == 0:
-        flow.synack_ns = packet.ts_ns
+        if keep and tally.syn_ns == 0:
+            tally.syn_ns = packet.ts_ns
+    elif keep and tally.synack_ns == 0:
+        tally.synack_ns = packet.ts_ns
         state |= ACK_AWAITED
     return state, events
 
@@ -108,7 +109,7 @@ def is_repeated(flow: Row, direction: int, sequence: int, payload: int, length: 
 
 
 @inlined
-def take_segment(flow: Row, state: int, direction: int, packet: Row, gap_ns: int) -> tuple[int, int]:
+def take_segment(flow: Row, tally: Row, keep: bool, state: int, direction: int, packet: Row, gap_ns: int) -> tuple[int, int]:
     """Work on any other TCP segment; return the state and the events."""
     events = 0
     flags, payload, sequence = signed(packet.tcp_flags), signed(packet.payload_len), signed(packet.seq)
@@ -122,7 +123,8 @@ def take_segment(flow: Row, state: int, direction: int, packet: Row, gap_ns: int
         flow.next_seq[direction] = sequence + length
     elif length > 0 and is_repeated(flow, direction, sequence, payload, length):
         is_new = False
-        flow.retransmitted[direction] += 1
+        if keep:
+            tally.retransmitted[direction] += 1
         if payload > 0:
             events = RETRANSMITTED
 
@@ -145,12 +147,13 @@ def take_segment(flow: Row, state: int, direction: int, packet: Row, gap_ns: int
 
 
 @inlined
-def take_packet(flow: Row, state: int, direction: int, packet: Row, gap_ns: int) -> tuple[int, int]:
+def take_packet(flow: Row, tally: Row, keep: bool, state: int, direction: int, packet: Row, gap_ns: int) -> tuple[int, int]:
     """Work on what lies above IP; return the state and the events."""
     events = 0
     payload = signed(packet.payload_len)
     if payload > 0:
-        flow.payload[direction] += payload
+        if keep:
+            tally.payload[direction] += payload
         if flow.data_packets < 255:
             flow.data_packets += 1
         if direction == 0 and not state & PAYLOAD_TOLD:
@@ -162,15 +165,15 @@ def take_packet(flow: Row, state: int, direction: int, packet: Row, gap_ns: int)
     if flags & ACK:
         state |= ACK_SEEN
         if state & ACK_AWAITED and direction == 0 and not flags & (SYN | RST):
-            flow.ack_ns = packet.ts_ns
+            tally.ack_ns = packet.ts_ns
             state &= ~ACK_AWAITED
-    if state & (BOTH_SEEN | ACK_SEEN | ONE_SIDED_TOLD) == (SEEN << direction | ACK_SEEN) and flow.packets[direction] >= ONE_SIDED_PACKETS:
+    if state & (BOTH_SEEN | ACK_SEEN | ONE_SIDED_TOLD) == (SEEN << direction | ACK_SEEN) and flow.alone >= ONE_SIDED_PACKETS:
         state |= ONE_SIDED_TOLD
         events |= ONE_SIDED
     if flags & SYN:
-        state, more = take_syn(flow, state, direction, packet, payload + 1 + (1 if flags & FIN else 0))
+        state, more = take_syn(flow, tally, keep, state, direction, packet, payload + 1 + (1 if flags & FIN else 0))
     else:
-        state, more = take_segment(flow, state, direction, packet, gap_ns)
+        state, more = take_segment(flow, tally, keep, state, direction, packet, gap_ns)
     if flags & RST and not has_ended(state):
         state |= RESET
         if flow.data_packets > MANY_DATA_PACKETS:
@@ -181,17 +184,23 @@ def take_packet(flow: Row, state: int, direction: int, packet: Row, gap_ns: int)
 
 
 @inlined
-def count_packet(flow: Row, state: int, direction: int, packet: Row, tick: int) -> tuple[int, int]:
+def count_packet(flow: Row, tally: Row, keep: bool, state: int, direction: int, packet: Row, tick: int) -> tuple[int, int]:
     """Add what every packet has; return the state and the events."""
     ts_ns, events = packet.ts_ns, 0
     flow.last_tick = tick
-    flow.first_ns = min(flow.first_ns, ts_ns)
-    flow.last_ns[direction] = max(flow.last_ns[direction], ts_ns)
-    flow.bytes[direction] += packet.wire_len
-    flow.packets[direction] += 1
-    flow.flags[direction] |= packet.tcp_flags
+    if ts_ns >= flow.last_ns:
+        flow.last_ns = ts_ns
+    else:  # only a late packet can be the first
+        flow.first_ns = min(flow.first_ns, ts_ns)
+    if keep:
+        tally.last_ns[direction] = max(tally.last_ns[direction], ts_ns)
+        tally.bytes[direction] += packet.wire_len
+        tally.packets[direction] += 1
+        tally.flags[direction] |= packet.tcp_flags
     if not state & (SEEN << direction):
         state |= SEEN << direction
         if state & BOTH_SEEN == BOTH_SEEN:
             events = TWO_SIDED
+    if state & BOTH_SEEN != BOTH_SEEN and flow.alone < 255:
+        flow.alone += 1
     return state, events

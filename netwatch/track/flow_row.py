@@ -1,7 +1,7 @@
-"""The flow table's row: a bidirectional 5-tuple, its current record, and what its connection did so far.
+"""The flow table's row: a bidirectional 5-tuple, what its connection did so far, and the tally of its current record.
 
-A row is 192 bytes, three cache lines, laid out by how often a packet needs them: the key and the state bits; the counters of both
-directions; and what only opening, retransmission and idle gaps touch. A data packet of a known flow so costs two cache misses at most.
+A row is 128 bytes, two cache lines: the first has all that a data packet of a known flow needs, the second what only opening, losses and
+idle gaps touch. What nothing but a written record shows lies beside the rows, in a tally of 96 bytes, and only where records are wanted.
 
 Pairs are indexed by the direction: 0 from the initiator, 1 from the responder. Which side is the initiator can turn out late (the capture
 began in the middle of a connection, and its next SYN comes from the other side): ``turn_around`` swaps every pair.
@@ -23,36 +23,46 @@ ROW = np.dtype(
         ("initiator_lo", np.uint64),
         ("responder_hi", np.uint64),
         ("responder_lo", np.uint64),
-        ("first_ns", np.int64),  # of the record
+        ("last_ns", np.int64),  # newest packet of the record, from either side
+        ("next_seq", np.uint32, (2,)),  # end of the highest sequence seen
         ("state", np.uint32),  # the bits below
         ("last_tick", np.uint32),  # of the table's clock, when a packet last came
         ("sport", np.uint16),
         ("dport", np.uint16),
         ("kind", np.uint16),  # protocol, and FRAGMENTS_KIND
-        ("vlan", np.uint16),
-        ("flags", np.uint16, (2,)),
         ("data_packets", np.uint8),  # of both sides, stops at 255
-        ("gap_bin", np.uint8),  # of the last resumption
-        ("resume_sent", np.uint8),  # how often the resumed data was sent
-        ("_pad", np.uint8),
-        # line 2: counters of the record
-        ("bytes", np.uint64, (2,)),
-        ("payload", np.uint64, (2,)),
-        ("last_ns", np.int64, (2,)),  # 0 none
-        ("packets", np.uint32, (2,)),
-        ("next_seq", np.uint32, (2,)),  # end of the highest sequence seen
-        # line 3
-        ("syn_ns", np.int64),
-        ("synack_ns", np.int64),
-        ("ack_ns", np.int64),
-        ("retransmitted", np.uint32, (2,)),
+        ("alone", np.uint8),  # packets of the record while only one side was seen, stops at 255
+        # line 2
+        ("first_ns", np.int64),  # of the record
         ("isn", np.uint32, (2,)),  # sequence of the newest SYN
         ("hole_start", np.uint32, (2,)),  # sequence below next_seq that was not seen: what comes there is late, not repeated
         ("hole_end", np.uint32, (2,)),
         ("resume_seq", np.uint32),
         ("tag", np.uint32),  # upper half of the key's hash
+        ("gap_bin", np.uint8),  # of the last resumption
+        ("resume_sent", np.uint8),  # how often the resumed data was sent
+        ("_pad", np.uint8, (22,)),
     ]
 )
+SECOND_LINE = 64
+assert ROW.itemsize == 2 * SECOND_LINE
+
+TALLY = np.dtype(
+    [
+        ("bytes", np.uint64, (2,)),
+        ("payload", np.uint64, (2,)),
+        ("last_ns", np.int64, (2,)),  # 0 none
+        ("packets", np.uint32, (2,)),
+        ("flags", np.uint16, (2,)),
+        ("vlan", np.uint16),
+        ("_pad", np.uint16),
+        ("retransmitted", np.uint32, (2,)),
+        ("syn_ns", np.int64),
+        ("synack_ns", np.int64),
+        ("ack_ns", np.int64),
+    ]
+)
+"""What a record shows and the table itself does not ask for."""
 
 Row = Any
 """One row inside a kernel, whose fields are attributes there."""
@@ -99,72 +109,78 @@ def ending(state: int, otherwise: int) -> int:
 
 
 @inlined
-def clear_record(rows: Rows, row: int, ts_ns: int) -> None:
+def clear_record(rows: Rows, tallies: Rows, keep: bool, row: int, ts_ns: int) -> None:
     """Begin a record; the flow's state and sequence numbers stay."""
     flow = rows[row]
     flow.first_ns = ts_ns
-    flow.syn_ns = 0
-    flow.synack_ns = 0
-    flow.ack_ns = 0
-    for side in range(2):
-        flow.flags[side] = 0
-        flow.bytes[side] = 0
-        flow.payload[side] = 0
-        flow.last_ns[side] = 0
-        flow.packets[side] = 0
-        flow.retransmitted[side] = 0
+    flow.last_ns = 0
+    flow.alone = 0
+    if keep:
+        tally = tallies[row]
+        tally.syn_ns = 0
+        tally.synack_ns = 0
+        tally.ack_ns = 0
+        for side in range(2):
+            tally.flags[side] = 0
+            tally.bytes[side] = 0
+            tally.payload[side] = 0
+            tally.last_ns[side] = 0
+            tally.packets[side] = 0
+            tally.retransmitted[side] = 0
 
 
 @called
-def turn_around(rows: Rows, row: int) -> None:
+def turn_around(rows: Rows, tallies: Rows, keep: bool, row: int) -> None:
     """Make the responder the initiator."""
     flow = rows[row]
     flow.initiator_hi, flow.responder_hi = flow.responder_hi, flow.initiator_hi
     flow.initiator_lo, flow.responder_lo = flow.responder_lo, flow.initiator_lo
     flow.sport, flow.dport = flow.dport, flow.sport
-    flow.flags[0], flow.flags[1] = flow.flags[1], flow.flags[0]
-    flow.bytes[0], flow.bytes[1] = flow.bytes[1], flow.bytes[0]
-    flow.payload[0], flow.payload[1] = flow.payload[1], flow.payload[0]
-    flow.last_ns[0], flow.last_ns[1] = flow.last_ns[1], flow.last_ns[0]
-    flow.packets[0], flow.packets[1] = flow.packets[1], flow.packets[0]
     flow.next_seq[0], flow.next_seq[1] = flow.next_seq[1], flow.next_seq[0]
-    flow.retransmitted[0], flow.retransmitted[1] = flow.retransmitted[1], flow.retransmitted[0]
     flow.isn[0], flow.isn[1] = flow.isn[1], flow.isn[0]
     flow.hole_start[0], flow.hole_start[1] = flow.hole_start[1], flow.hole_start[0]
     flow.hole_end[0], flow.hole_end[1] = flow.hole_end[1], flow.hole_end[0]
     state = signed(flow.state)
     pairs = ((state & FIRST_OF_PAIRS) << 1) | ((state & SECOND_OF_PAIRS) >> 1)
     flow.state = (state & ~(FIRST_OF_PAIRS | SECOND_OF_PAIRS)) ^ RESUMED_BY_RESPONDER | pairs
+    if keep:
+        tally = tallies[row]
+        tally.flags[0], tally.flags[1] = tally.flags[1], tally.flags[0]
+        tally.bytes[0], tally.bytes[1] = tally.bytes[1], tally.bytes[0]
+        tally.payload[0], tally.payload[1] = tally.payload[1], tally.payload[0]
+        tally.last_ns[0], tally.last_ns[1] = tally.last_ns[1], tally.last_ns[0]
+        tally.packets[0], tally.packets[1] = tally.packets[1], tally.packets[0]
+        tally.retransmitted[0], tally.retransmitted[1] = tally.retransmitted[1], tally.retransmitted[0]
 
 
 @inlined
-def write_record(rows: Rows, row: int, end: int, records: Rows, number: int) -> None:
+def write_record(rows: Rows, tallies: Rows, row: int, end: int, records: Rows, number: int) -> None:
     """Copy the row's record to ``records[number]``, a row of ``FLOW``."""
-    flow = rows[row]
+    flow, tally = rows[row], tallies[row]
     record = records[number]
     record.initiator_hi = flow.initiator_hi
     record.initiator_lo = flow.initiator_lo
     record.responder_hi = flow.responder_hi
     record.responder_lo = flow.responder_lo
-    record.bytes_out = flow.bytes[0]
-    record.bytes_in = flow.bytes[1]
-    record.payload_out = flow.payload[0]
-    record.payload_in = flow.payload[1]
+    record.bytes_out = tally.bytes[0]
+    record.bytes_in = tally.bytes[1]
+    record.payload_out = tally.payload[0]
+    record.payload_in = tally.payload[1]
     record.first_ns = flow.first_ns
-    record.last_out_ns = flow.last_ns[0]
-    record.last_in_ns = flow.last_ns[1]
-    record.syn_ns = flow.syn_ns
-    record.synack_ns = flow.synack_ns
-    record.ack_ns = flow.ack_ns
-    record.packets_out = flow.packets[0]
-    record.packets_in = flow.packets[1]
-    record.retransmitted_out = flow.retransmitted[0]
-    record.retransmitted_in = flow.retransmitted[1]
+    record.last_out_ns = tally.last_ns[0]
+    record.last_in_ns = tally.last_ns[1]
+    record.syn_ns = tally.syn_ns
+    record.synack_ns = tally.synack_ns
+    record.ack_ns = tally.ack_ns
+    record.packets_out = tally.packets[0]
+    record.packets_in = tally.packets[1]
+    record.retransmitted_out = tally.retransmitted[0]
+    record.retransmitted_in = tally.retransmitted[1]
     record.sport = flow.sport
     record.dport = flow.dport
-    record.flags_out = flow.flags[0]
-    record.flags_in = flow.flags[1]
-    record.vlan = flow.vlan
+    record.flags_out = tally.flags[0]
+    record.flags_in = tally.flags[1]
+    record.vlan = tally.vlan
     record.protocol = flow.kind & 0xFF
     record.fragments = flow.kind >> 8
     record.end = end

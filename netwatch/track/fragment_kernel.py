@@ -259,6 +259,15 @@ def become_whole(packet: Row, first: Row, length: int, same_block: bool) -> None
 
 
 @njit
+def holds_fragments(packets: Rows) -> bool:
+    """Whether there is any fragment in a block; in most there is none."""
+    layers = 0
+    for number in range(len(packets)):
+        layers |= signed(packets[number].layers)
+    return layers & FRAGMENT != 0
+
+
+@njit
 def reassemble(
     packets: Rows,
     chosen: NDArray[np.intp],

@@ -22,7 +22,7 @@ import numpy as np
 from netwatch.model.packet import PACKET, Layer, PacketBlock, Rows
 from netwatch.model.tuple_hash import FIXED_SEED
 from netwatch.track.fragment_bits import WORDS
-from netwatch.track.fragment_kernel import BOOK, DATAGRAM, QUEUE_BYTES, SMALLEST_BUFFER, expire_datagrams, reassemble
+from netwatch.track.fragment_kernel import BOOK, DATAGRAM, QUEUE_BYTES, SMALLEST_BUFFER, expire_datagrams, holds_fragments, reassemble
 
 MEMORY_LIMIT_BYTES = 4 << 20
 """net.ipv4.ipfrag_high_thresh and net.netfilter.nf_conntrack_frag6_high_thresh."""
@@ -63,9 +63,8 @@ class Reassembly:
     def track(self, block: PacketBlock, tracked: Rows | None = None) -> None:
         """Mark the fragments of a block, and make whole what is complete. ``tracked`` is what the other trackers fill; there is nothing of
         fragments in it."""
-        layers = block.packets["layers"]
-        if np.bitwise_or.reduce(layers) & Layer.FRAGMENT:
-            chosen = np.flatnonzero(layers & Layer.FRAGMENT)
+        if holds_fragments(block.packets):
+            chosen = np.flatnonzero(block.packets["layers"] & Layer.FRAGMENT)
             reassemble(
                 block.packets,
                 chosen,

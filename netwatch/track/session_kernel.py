@@ -1,6 +1,6 @@
 """The session table's way of one block of packets: find the entry, ask its protocol's tracker, count.
 
-While a packet is judged, the slot of the one 64 behind it and the entry of the one 32 behind it are fetched, so that none is waited for.
+While a packet is judged, the slot of the one 32 behind it and the entry of the one 16 behind it are fetched, so that none is waited for.
 Its own search begins anew, since a packet may make or remove what the next one looks for. Everything on the common way is inlined into one
 kernel; what opens a session is one call away, or the compiler would prepare for it with every packet.
 
@@ -63,7 +63,7 @@ from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, ORIGINAL,
 BATCH = 32
 """Packets that there must be room for before the next one is judged."""
 
-AHEAD = 32
+AHEAD = 16
 """Packets between the fetching of an entry and its use, and between that of a slot and its."""
 
 SECOND_LINE = 64  # where it begins in an entry

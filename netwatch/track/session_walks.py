@@ -128,8 +128,8 @@ def relabel(
     for number in range(1, table.numbers[ROWS_USED]):
         row = np.uint64(number)
         entry = table.entries[row]
-        if entry["protocol"] != protocol or entry["group"] != 0:
-            continue
+        if entry["protocol"] != protocol or (entry["dport"] != port and entry["sport"] != port) or entry["group"] != 0:
+            continue  # mostly without a look at the entry's second cache line
         asked = entry["dport"] == port and entry["dst_hi"] & mask_hi == net_hi and entry["dst_lo"] & mask_lo == net_lo
         asking = entry["sport"] == port and entry["src_hi"] & mask_hi == net_hi and entry["src_lo"] & mask_lo == net_lo
         if not asked and not asking:

@@ -106,7 +106,7 @@ def test_damage_costs_a_process_only_time(filled: Path) -> None:
 
 
 def test_code_of_another_processor_is_not_found(filled: Path) -> None:
-    other = "import netwatch.jit.machine as m; m.llvm.get_host_cpu_name = lambda: 'another'\n"
+    other = "import netwatch.jit.machine as m; m._processor = lambda: 'another'\n"
     assert use(filled, other + USE) == f"{RESULT} True"
 
 
@@ -120,6 +120,16 @@ def test_without_the_loader_numba_runs_the_kernels(filled: Path) -> None:
     assert use(filled, broken + USE) == f"{RESULT} True"
 
 
+def test_code_from_the_cache_needs_no_llvm(filled: Path) -> None:
+    assert use(filled, USE + "print('llvmlite.binding' in sys.modules)").endswith("False")
+
+
+def test_llvms_loader_does_what_ours_cannot(filled: Path) -> None:
+    unlinkable = "import netwatch.jit.linking as l; l.WHOLE_ADDRESS = -1\n"
+    loaded = use(filled, unlinkable + USE + "print('llvmlite.binding' in sys.modules)").split("\n")
+    assert loaded == [f"{RESULT} False", "True"]
+
+
 def test_two_processes_may_fill_the_cache_at_once(tmp_path: Path) -> None:
     around = {**os.environ, "NETWATCH_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     both = [subprocess.Popen([sys.executable, "-c", USE], env=around, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -130,7 +140,7 @@ def test_two_processes_may_fill_the_cache_at_once(tmp_path: Path) -> None:
 
 def test_code_that_needs_more_than_the_c_library_is_refused() -> None:
     with pytest.raises(LookupError, match="PyErr_SetString"):
-        machine._define("PyErr_SetString")
+        machine._address("PyErr_SetString")
 
 
 def test_the_digest_covers_what_a_kernel_imports_and_nothing_else() -> None:
