@@ -61,7 +61,7 @@ def test_a_change_that_makes_it_worse_is_undone_and_the_next_one_helps() -> None
 
 
 def test_a_flood_that_a_table_of_default_size_absorbs_is_told_and_changes_nothing() -> None:
-    result = protected("absorbed-flood", attack_s=3, after_s=1)
+    result = protected("absorbed-flood", before_s=1, attack_s=3, after_s=1)
 
     did, outcome = result.protection, result.outcome
     assert did is not None
