@@ -73,14 +73,16 @@ class Edge:
     def clients(self, seconds: float, per_s: float = 30.0) -> None:
         self._module(Role.CLIENT, "clients", Load(per_s=per_s, seconds=seconds, start_at_s=time.time()))
 
-    def flood(self, seconds: float, per_s: float = 20_000.0, *, sources: str = plan.ATTACK_SOURCES) -> None:
+    def flood(self, seconds: float, per_s: float = 20_000.0, *, sources: str = plan.ATTACK_SOURCES) -> subprocess.Popen[str]:
         attack = Attack(
             kind=Kind.SYN, sources=sources, per_s=per_s, count=int(per_s * seconds), seconds=seconds + 1, start_at_s=time.time() + 1
         )
-        self._module(Role.ATTACKER, "generator", attack)
+        return self._module(Role.ATTACKER, "generator", attack)
 
-    def _module(self, role: Role, name: str, words: msgspec.Struct) -> None:
-        self.world.start(role, sys.executable, "-m", f"netwatch.lab.{name}", msgspec.json.encode(words).decode(), output=subprocess.DEVNULL)
+    def _module(self, role: Role, name: str, words: msgspec.Struct) -> subprocess.Popen[str]:
+        return self.world.start(
+            role, sys.executable, "-m", f"netwatch.lab.{name}", msgspec.json.encode(words).decode(), output=subprocess.DEVNULL
+        )
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         if not self.events_file.exists():

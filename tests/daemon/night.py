@@ -20,7 +20,10 @@ from tests.export.servers import Alertmanager, Influx1, VictoriaMetrics, started
 
 DATABASE = "netwatch"
 KINDS = ("incident.opened", "incident.updated", "incident.closed", "change.applied", "change.verified", "change.undone", "change.expired")
-CALM_S, FLOOD_S, FLOOD_PER_S = 3.0, 5.0, 6_000.0
+CALM_S, FLOOD_PER_S = 3.0, 6_000.0
+FLOOD_S = 30.0
+"""At most: it ends when the change that answers it was verified."""
+
 SETTINGS = """
 [service.canary]
 namespace = "{client}"
@@ -101,7 +104,9 @@ def night(folder: Path) -> Iterator[Night]:
         one.clients(60)
         one.start()
         time.sleep(CALM_S)
-        one.flood(FLOOD_S, FLOOD_PER_S)
+        flood = one.flood(FLOOD_S, FLOOD_PER_S)
+        one.wait(lambda: one.events("change.verified"))
+        flood.terminate()
         _over(one, pager, oncall)
         end_s = time.time()
         one.stop()
@@ -125,7 +130,6 @@ def _configure(one: Edge, folder: Path, pager: Receiver, hook: Receiver) -> None
 
 def _over(one: Edge, pager: Receiver, oncall: Receiver) -> None:
     """Everything that was opened is closed, and everybody knows."""
-    one.wait(lambda: one.events("incident.opened"))
     one.wait(lambda: len(one.events("incident.closed")) >= len(one.events("incident.opened")))
     one.wait(lambda: any(request.json["event_action"] == "resolve" for request in pager.taken))
     one.wait(lambda: any(request.json["status"] == "resolved" for request in oncall.taken))
