@@ -43,6 +43,9 @@ from netwatch.export.grafana.units import grafana_unit
 
 GOOD, WARN, BAD, PLAIN = "green", "orange", "red", "blue"
 NOW_RANGE = "1m"
+TIMELINE_STEP = "5s"
+"""The least of a timeline; rows that are written each second may be some milliseconds more apart."""
+
 MANY_LASTING = 20
 """Counts that a timeline has a text for; more than this many never last at once."""
 
@@ -77,7 +80,7 @@ def chart(panel: Panel, place: Place, *, number: int, language: Language) -> Bui
     if panel.only_now:
         drawn.time_from(NOW_RANGE)
     for place_of_query, query in enumerate(panel.queries):
-        words = language.target(language.chart(query), alias=language.alias_of(query))
+        words = language.target(language.chart(query, gaps=panel.kind is Kind.TIMELINE), alias=language.alias_of(query))
         drawn.with_target(TargetBuilder(language, place_of_query, words))
     return drawn
 
@@ -119,7 +122,8 @@ def _form(panel: Panel) -> Chart:
             newest = ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False)
             return stat.Panel().graph_mode(BigValueGraphMode.NONE).color_mode(BigValueColorMode.BACKGROUND).reduce_options(newest)
         case Kind.TIMELINE:
-            return statetimeline.Panel().show_value(VisibilityMode.NEVER).merge_values(True).legend(_legend())
+            # A bar lasts until the next value or null, so steps without a point must be asked for, or what is over would last to the edge.
+            return statetimeline.Panel().interval(TIMELINE_STEP).show_value(VisibilityMode.NEVER).merge_values(True).legend(_legend())
         case _:
             assert_never(panel.kind)
 

@@ -43,7 +43,7 @@ def dashboard_json(board: Board, language: Language) -> str:
         )
     )
     for position, tag in enumerate(board.tags):
-        made.with_variable(_variable(tag, board.tags[:position], language))
+        made.with_variable(_variable(tag, board.tags[:position], language, all_at_first=tag != board.about))
     for mark in MARKS if board.marked else ():
         made.annotation(AnnotationBuilder(mark, language))
     for number, (content, place) in enumerate(places(board, has_texts=language.has_texts), start=1):
@@ -57,9 +57,8 @@ def dashboard_json(board: Board, language: Language) -> str:
     return json.dumps(json.loads(JSONEncoder().encode(made.build())), indent=2, sort_keys=True) + "\n"
 
 
-def _variable(tag: str, given: tuple[str, ...], language: Language) -> QueryVariable:
-    everything = VariableOption(selected=True, text=["All"], value=["$__all"])
-    return (
+def _variable(tag: str, given: tuple[str, ...], language: Language, *, all_at_first: bool) -> QueryVariable:
+    variable = (
         QueryVariable(tag)
         .label(tag.capitalize())
         .query(language.tag_values(tag, given))
@@ -69,5 +68,5 @@ def _variable(tag: str, given: tuple[str, ...], language: Language) -> QueryVari
         .multi(True)
         .include_all(True)
         .all_value(".*")
-        .current(everything)
     )
+    return variable.current(VariableOption(selected=True, text=["All"], value=["$__all"])) if all_at_first else variable

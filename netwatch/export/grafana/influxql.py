@@ -18,9 +18,9 @@ class InfluxQl:
     plugin = "influxdb"
     has_texts = True
 
-    def chart(self, query: Query) -> str:
+    def chart(self, query: Query, *, gaps: bool = False) -> str:
         conditions = [*_narrowed(query.point, query.tags), *_pinned(query), "$timeFilter"]
-        return _select(query, conditions, steps=["time($__interval)"])
+        return _select(query, conditions, steps=["time($__interval)"]) + (" fill(null)" if gaps else " fill(none)")
 
     def alert(self, query: Query) -> str:
         assert query.over is not Over.RATE, f"{query.column}: a rate needs steps of time"
@@ -66,7 +66,7 @@ def _select(query: Query, conditions: list[str], *, steps: list[str]) -> str:
     if query.is_each_series or (query.over, query.across) in ((Over.MAX, Across.MAX), (Over.MIN, Across.MIN)):
         return f"SELECT {_one(query)} {source}{_group([*steps, *wanted])}"
     each = [f'"{tag}"' for tag in query.tags]
-    inner = f'SELECT {_one(query)} AS "one" {source}{_group([*steps, *each])}'
+    inner = f'SELECT {_one(query)} AS "one" {source}{_group([*steps, *each])}' + (" fill(none)" if steps else "")
     return f'SELECT {query.across.value}("one") FROM ({inner}) WHERE $timeFilter{_group([*steps, *wanted])}'
 
 
@@ -79,9 +79,7 @@ def _one(query: Query) -> str:
 
 
 def _group(by: list[str]) -> str:
-    if not by:
-        return ""
-    return f" GROUP BY {', '.join(by)}" + (" fill(none)" if any(item.startswith("time(") for item in by) else "")
+    return f" GROUP BY {', '.join(by)}" if by else ""
 
 
 def _pinned(query: Query) -> list[str]:

@@ -19,8 +19,9 @@ class Language(Protocol):
     plugin: str
     has_texts: bool
 
-    def chart(self, query: Query) -> str:
-        """For a panel: narrowed by the board's variables, a point for each of the chart's steps."""
+    def chart(self, query: Query, *, gaps: bool = False) -> str:
+        """For a panel: narrowed by the board's variables, a point for each of the chart's steps. With ``gaps`` a step without a point has
+        a null, where the language would say nothing of it."""
 
     def alert(self, query: Query) -> str:
         """For a rule: of everything, one number for each series, over the last ``ALERT_S`` seconds."""

@@ -83,6 +83,7 @@ class Board:
     _: KW_ONLY
     rows: tuple[tuple[str, tuple[Panel | TextPanel, ...]], ...]
     marked: bool = True  # with the marks of incidents and changes
+    about: str = ""  # tag of which one value is chosen at first, and not all: together they could not be read
 
     @property
     def tags(self) -> tuple[str, ...]:

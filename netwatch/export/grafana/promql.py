@@ -28,7 +28,7 @@ class PromQl:
     plugin = "prometheus"
     has_texts = False
 
-    def chart(self, query: Query) -> str:
+    def chart(self, query: Query, *, gaps: bool = False) -> str:
         return _select(query, matchers=_narrowed(query.point, query.tags), step=STEP)
 
     def alert(self, query: Query) -> str:

@@ -71,6 +71,8 @@ def _inside(
     """What stands in a panel, and how many series that are."""
     if panel.get("timeFrom") == "1m":
         over = Range(max(over.begin_s, over.end_s - 60), over.end_s, over.step_s)
+    if "interval" in panel:
+        over = Range(over.begin_s, over.end_s, max(over.step_s, int(panel["interval"].removesuffix("s"))))
     if panel["type"] == "table":
         rows = [row for target in panel["targets"] for row in database.rows(target, over, variables)]
         cells = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in (clock(row[0]), *row[1:])) for row in rows]

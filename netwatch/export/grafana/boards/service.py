@@ -15,6 +15,7 @@ SERVICE_BOARD: Final = Board(
     "netwatch-service",
     "netwatch / Service",
     "The chosen services: do users get through, what is asked, by whom, and what it costs in the state table.",
+    about="service",
     rows=(
         (
             "Do users get through",
