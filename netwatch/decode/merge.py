@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.model.packet import AS_BYTES, PACKET, PacketBlock, chosen_rows, concatenate
+from netwatch.model.packet import PacketBlock, chosen_rows, concatenate
+from netwatch.model.rows import copied
 
 BEFORE_ALL = np.iinfo(np.int64).min
 
@@ -55,7 +56,7 @@ class _Stream:
         self._taken = stop
         packets, quoted = self._block.packets[start:stop], self._block.quoted
         if 0 < stop - start < len(self._times):
-            packets, used = packets.view(AS_BYTES).copy().view(PACKET), packets["quoted"][packets["quoted"] >= 0]
+            packets, used = copied(packets), packets["quoted"][packets["quoted"] >= 0]
             quoted = quoted[used[0] : used[-1] + 1] if len(used) else quoted[:0]
             if len(used):
                 packets["quoted"][packets["quoted"] >= 0] -= used[0]

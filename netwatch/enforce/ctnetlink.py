@@ -36,6 +36,7 @@ from netwatch.kernel.netlink import (
 )
 from netwatch.model.entry import ENTRY
 from netwatch.model.packet import Rows
+from netwatch.model.rows import as_bytes
 
 AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
 CT_NEW, CT_GET, CT_DELETE, CT_GET_STATS = 0x100, 0x101, 0x102, 0x105
@@ -53,9 +54,6 @@ BLOCK = 1 << 20
 
 SMALLEST_ENTRY = 56
 """Bytes of the smallest message of an entry: headers, two addresses and a protocol."""
-
-AS_BYTES = np.dtype((np.void, ENTRY.itemsize))
-"""To move rows: numpy copies a row of fields field by field."""
 
 BATCH = 512
 """Deletions in one ``sendto``: 40 kB of messages, well below the send buffer, and too few to hold others up for long (about 1 ms)."""
@@ -143,7 +141,7 @@ class StateTable:
                 received = reading.receive_into(room[filled : filled + CHUNK])
                 rows = decoder.decode(buffer[filled : filled + received])
                 rows["tuple_at"] += filled
-                entries.view(AS_BYTES)[count : count + len(rows)] = rows.view(AS_BYTES)
+                as_bytes(entries)[count : count + len(rows)] = as_bytes(rows)
                 count += len(rows)
                 filled += received
                 if decoder.error_number:

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from netwatch.errors import ReportError
 from netwatch.model.flow import FLOW, FlowEnd
 from netwatch.model.packet import IPV4_MAPPED, Rows, TcpFlag
+from netwatch.model.rows import joined
 from netwatch.model.service import Protocol as IpProtocol
 
 if TYPE_CHECKING:
@@ -191,13 +192,13 @@ def chunks(records: Iterable[Rows]) -> Iterator[Rows]:
         waiting.append(part)
         count += len(part)
         if count >= CHUNK_ROWS:
-            joined = np.concatenate(waiting)
+            whole_rows = joined(waiting)
             whole = count - count % CHUNK_ROWS
             for begin in range(0, whole, CHUNK_ROWS):
-                yield joined[begin : begin + CHUNK_ROWS]
-            waiting, count = [joined[whole:]], count - whole
+                yield whole_rows[begin : begin + CHUNK_ROWS]
+            waiting, count = [whole_rows[whole:]], count - whole
     if count:
-        yield np.concatenate(waiting)
+        yield joined(waiting)
 
 
 @contextmanager

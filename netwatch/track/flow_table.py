@@ -17,6 +17,7 @@ import numpy as np
 
 from netwatch.model.flow import FLOW
 from netwatch.model.packet import Rows, empty_packets
+from netwatch.model.rows import copied, joined
 from netwatch.model.tracked import TRACKED
 from netwatch.track.flow_age import ROOM, TABLE, TICK_SHIFT
 from netwatch.track.flow_kernel import track_packets, write_open_records
@@ -110,7 +111,7 @@ class FlowTable:
             written = int(table["records"][0])
             is_full = written >= len(self._output) - ROOM
             if written:
-                self._ended.append(self._output[:written].copy())
+                self._ended.append(copied(self._output[:written]))
                 table["records"] = 0
             if done == len(packets) and not is_full:
                 return
@@ -118,7 +119,7 @@ class FlowTable:
     def drain(self) -> Rows:
         """Return the records (``FLOW``) that ended since the last call, in the order in which they ended."""
         ended, self._ended = self._ended, []
-        return np.concatenate(ended) if ended else np.zeros(0, FLOW)
+        return joined(ended) if ended else np.zeros(0, FLOW)
 
     def finish(self) -> Rows:
         """Return the records that are still to come when the capture is over: those that ended, then the open ones."""
@@ -128,7 +129,7 @@ class FlowTable:
             output = np.zeros(min(used - row, 1 << 16), FLOW)
             row, written = write_open_records(self._rows, self._tallies, row, used, output)
             parts.append(output[:written])
-        return np.concatenate(parts)
+        return joined(parts)
 
     @property
     def distinct(self) -> int:
