@@ -5,6 +5,7 @@ came. Kernels differ in what adding an element does that is there already (until
 is deleted and added again, within the same transaction: no packet sees the time between.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,12 @@ from netwatch.model.change import Element as ListedElement
 from netwatch.model.firewall_state import TABLE_MARK
 
 Place = tuple[str, str]
+
+ANSWERED = ("answered4", "answered6")
+"""Sets that the kernel fills: services of which a synproxy has answered a client within the last seconds."""
+
+ROUND_TRIP_S = 0.5
+"""Nearly all clients are nearer; who stops netwatch does not want to wait for the farthest."""
 
 
 class Nftables:
@@ -148,8 +155,18 @@ class Nftables:
     def release(self) -> None:
         self._sysctls.reconcile()  # also what an earlier life left behind
         self._sysctls.close()
+        self._let_handshakes_finish()
         self._nft.run(f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}")
         self._ours = None
+
+    def _let_handshakes_finish(self) -> None:
+        """What a synproxy has answered is waited for a little: the rule that takes the client's last ACK goes with the table."""
+        try:
+            answered = [self._run(f"list set {FAMILY} {TABLE} {name}") for name in ANSWERED if name in self._base.sets]
+        except (TableLostError, FirewallRefusedError):
+            return
+        if any("elements" in listed for listed in answered):
+            time.sleep(ROUND_TRIP_S)
 
     def close(self) -> None:
         self._sysctls.close()

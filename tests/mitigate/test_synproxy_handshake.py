@@ -4,7 +4,9 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,7 +20,9 @@ from netwatch.collect.live import LiveCapture
 from netwatch.collect.ring import InterfaceSettings
 from netwatch.config import replay_settings
 from netwatch.decode import Decoder
+from netwatch.decode.ctnetlink import EntryDecoder
 from netwatch.decode.reorder import Reordering
+from netwatch.enforce.nftables import open_nftables
 from netwatch.mitigate.effect import Synproxy
 from netwatch.mitigate.ladder import draft_of, rungs
 from netwatch.model.service import Service
@@ -168,6 +172,23 @@ def test_a_handshake_that_is_under_way_when_the_synproxy_is_disarmed_is_finished
         client.say(ACK, 1001, answer.seq + 1)
         assert BANNER in bytes(client.hear(PSH).payload)
     assert site.banner() == BANNER
+
+
+def test_who_stops_netwatch_waits_a_round_trip_for_the_handshake_that_is_under_way(site: Site, tmp_path: Path) -> None:
+    base = (rules_folder() / "nftables" / "base.nft").read_text()
+    site.nft(STATEFUL)
+    driver = open_nftables(base, decoder=EntryDecoder(), state_folder=tmp_path, namespace=site.names["firewall"])
+    with closing(driver), raw_client(site) as client, ThreadPoolExecutor(1) as stopping:
+        driver.load()
+        site.nft(f"add element inet netwatch synproxy4 {{ {SERVER} . {PORT} timeout 60s }}")
+        client.say(SYN, 1000, 0)
+        answer = client.hear(SYN | ACK)
+        released = stopping.submit(driver.release)
+        time.sleep(0.1)
+        client.say(ACK, 1001, answer.seq + 1)
+        assert BANNER in bytes(client.hear(PSH).payload)
+        released.result()
+    assert "netwatch" not in site.on("firewall", "nft", "list", "tables")
 
 
 def test_after_the_last_handshake_strays_are_the_firewalls_own_affair_again(site: Site) -> None:
