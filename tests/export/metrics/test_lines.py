@@ -1,6 +1,7 @@
 import math
 from typing import Annotated, ClassVar
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +39,12 @@ def test_a_whole_number_in_a_float_field_does_not_become_an_integer() -> None:
     (line,) = written(Sample(time_s=0, place="fra", level=5))
     assert "level=5," in line + "," or "level=5 " in line
     assert isinstance(read_line(line).fields["level"], float)
+
+
+def test_whatever_kind_of_number_stands_in_an_integer_field_an_integer_is_written() -> None:
+    for count, text in ((True, "1i"), (False, "0i"), (2.5, "2i"), (numpy.int64(7), "7i"), (numpy.bool_(True), "1i")):
+        (line,) = written(Sample(time_s=0, place="fra", count=count))  # type: ignore[arg-type]
+        assert f"count={text}," in line
 
 
 @pytest.mark.parametrize(
