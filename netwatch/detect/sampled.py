@@ -14,18 +14,21 @@ from netwatch.model.window import Normal, ServiceWindow
 SURE_STEP = 4.0
 """Deviations of chance alone that count as much as one window of a flood at full strength does (``cusum_drift`` + 1) where all is seen."""
 
-CHANCE = 1.5
+CHANCE = 1.25
 """Deviations beyond the normal that are still nobody's flood: with them as its drift, chance reaches the alarm once in days."""
 
-FEWEST = 0.25
+FEWEST = 1.0
 """Packets a window, seen of a normal that is lower: a level of nothing has no spread, and the first packet would be a flood."""
+
+TOLERANCE = 1.25
+"""How well it is known what ACKs a handshake brings: the normals are learned from samples too, and a crowd of newcomers talks less."""
 
 
 def estimated(service: ServiceWindow, one_in: int) -> ServiceWindow:
     """The window as it would have been with every packet seen, as far as handshakes go; sources, flows and entries stay as they are."""
     usual_acks = service.normal_acks.level / service.normal_syn.level if service.normal_syn.level > 0 and not service.warming else 1.0
-    finished = min(float(service.syn), service.acks_in / max(usual_acks, 1.0))
-    normal = Normal(service.normal_syn.level * one_in, 0.0)
+    finished = TOLERANCE * service.acks_in / max(usual_acks, 1.0)
+    usual_per_s = service.normal_syn.level * one_in
     return msgspec.structs.replace(
         service,
         syn=service.syn * one_in,
@@ -35,8 +38,8 @@ def estimated(service: ServiceWindow, one_in: int) -> ServiceWindow:
         resets_out=service.resets_out * one_in,
         acks_in=service.acks_in * one_in,
         packets_out=service.packets_out * one_in,
-        normal_syn=normal,
-        normal_completed=normal,
+        normal_syn=Normal(usual_per_s, 0.0),
+        normal_completed=Normal(TOLERANCE * usual_per_s, 0.0),
     )
 
 
@@ -49,9 +52,11 @@ def certainty(excess: float, usual: float, service: ServiceWindow, one_in: int) 
         service: the window as estimated.
         one_in: 1 packet in so many was seen.
     """
-    # A refused SYN is one that was seen and a reset that was seen: chance has its part in both.
-    explained = max(usual, service.handshakes_completed + 2.0 * service.resets_out) / one_in
-    return (excess / one_in / sqrt(max(explained, FEWEST)) - CHANCE) / SURE_STEP
+    # Chance has its part in the SYNs that are explained, and in the ACKs and resets that explain them.
+    finished = float(service.handshakes_completed)
+    by_acks = finished * finished / service.acks_in if service.acks_in else 0.0
+    variance = max(usual, finished + by_acks + 2.0 * service.resets_out) / one_in
+    return (excess / one_in / sqrt(max(variance, FEWEST)) - CHANCE) / SURE_STEP
 
 
 def may_repeat(syn: int, usual: float, times: float, one_in: int) -> bool:
