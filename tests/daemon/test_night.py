@@ -9,13 +9,12 @@ import pytest
 
 from netwatch.config import replay_settings
 from netwatch.daemon.warm_up import warm_up
+from netwatch.lab.caretaker import namespaces_of
 from tests.daemon.night import Night, night
 from tests.export.browser import page
 from tests.export.grafana.asking import Database, Influx, Range, Victoria, boards, without_data
 from tests.export.grafana.picture import WIDTH_PX, picture
-from tests.lab.conftest import drill_machine
-
-__all__ = ["drill_machine"]
+from tests.lab.conftest import machine_for_drills
 
 pytestmark = [pytest.mark.namespace, pytest.mark.timeout(240)]
 
@@ -28,9 +27,11 @@ MAY_BE_EMPTY = {
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    machine_for_drills()
     warm_up(replay_settings())
     with night(tmp_path_factory.mktemp("night")) as one:
         yield one
+    assert namespaces_of(os.getpid()) == []
 
 
 @pytest.fixture(params=["influxql", "promql"])
