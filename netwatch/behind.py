@@ -10,8 +10,8 @@ from typing import Self
 
 Work = Callable[[], object]
 
-DEPTH = 2
-"""Pieces that wait: each holds on to a block of packets, and blocks that are under way lie in the cache."""
+DEPTH = 6
+"""Pieces that wait, each with a block of packets: as many as come while one window is judged."""
 
 
 class Behind:

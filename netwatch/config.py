@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-import netaddr
 
 from netwatch.detect.detector import DetectorSettings
 from netwatch.errors import ConfigError, UsageError
@@ -110,6 +109,8 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or a key is unknown, missing, of the wrong type or out of range.
     """
+    import netaddr  # not before there is an address to read: its import takes as long as reading all rules
+
     config = load(Config, path)
     for position, entry in enumerate(config.service):
         try:
@@ -163,6 +164,8 @@ def parse_service(text: str) -> Service:
     Raises:
         UsageError: it is not of that form; the text says which part is wrong.
     """
+    import netaddr
+
     form = f"--service '{text}': expected ADDR:PORT/PROTO such as 203.0.113.25:25/tcp or [2001:db8::25]:25/tcp"
     address, colon, rest = text.rpartition(":")
     port, slash, protocol = rest.partition("/")

@@ -109,12 +109,11 @@ class Pipeline:
         self.directory.classify(packets, tracked)
         self.line.sessions.track(packets, block.quoted, tracked)
         if learned := self.directory.learn(packets, tracked):
-            for index, service in learned:
-                self.line.sessions.assign(index, service)
-                if self.recent is not None:
-                    self.recent.assign(index, service)
-                for trial in self.trials:
-                    trial.assign(index, service)
+            self.line.sessions.assign(learned)
+            if self.recent is not None:
+                self.recent.assign(learned)
+            for trial in self.trials:
+                trial.assign(learned)
             self.directory.classify(packets, tracked)
         self._later(partial(self._count, packets, tracked))
         if self.recent is not None:

@@ -10,7 +10,7 @@ Both are bounded: what a flood makes of half a minute may be hundreds of megabyt
 262,144 entries takes some 50 MB.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -82,10 +82,10 @@ class RecentTraffic:
         """The table goes on as this one: a mitigation came into force, or ended."""
         self._sessions = sessions
 
-    def assign(self, index: int, service: Service) -> None:
-        """A service was learned: its entries in the copies belong to it too."""
+    def assign(self, learned: Sequence[tuple[int, Service]]) -> None:
+        """Services were learned: their entries in the copies belong to them too."""
         for span in self._spans:
-            span.table.assign(index, service)
+            span.table.assign(learned)
 
     @property
     def bytes(self) -> int:

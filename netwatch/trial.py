@@ -48,10 +48,10 @@ class Trial:
                 self._dropped_before = self._line.sessions.dropped_full
                 return
 
-    def assign(self, index: int, service: Service) -> None:
-        """A service was learned: its entries in this line's table belong to it too."""
+    def assign(self, learned: Sequence[tuple[int, Service]]) -> None:
+        """Services were learned: their entries in this line's table belong to them too."""
         if self._line is not None:
-            self._line.sessions.assign(index, service)
+            self._line.sessions.assign(learned)
 
     def track(self, packets: Rows, quoted: Rows, tracked: Rows) -> None:
         """Take the same packets as the line it was forked from, with what the stages before the session table said of them."""

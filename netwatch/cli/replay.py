@@ -12,8 +12,8 @@ import typer
 from netwatch.cli.options import Captures, Inner
 
 EXIT_INCIDENT = 3
-SWITCH_S = 0.0002
-"""A thread whose kernel has ended waits this long for one that is busy in Python, and not Python's usual 5 ms: a block takes less."""
+IMPORT_AFTER_S = 0.1
+"""By then all threads are at work; before, an import would be in their way."""
 
 
 def _import(*modules: str) -> None:
@@ -89,13 +89,16 @@ def replay(
         file = load_config(config)
         past = build_past_writer(file.sink, sink, site=file.site, firewall=settings.firewall_name)
     gc.freeze()  # what is there now stays: no collection needs to walk over it again
-    sys.setswitchinterval(SWITCH_S)
-    writers = ["netwatch.export.json_result"] * (json is not None) + ["netwatch.export.summary"] * (json != "-")
-    threading.Thread(target=_import, args=writers, name="imports").start()
-    with shown(opened):
-        result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]], tell=past.tell if past else None)
-        if past is not None:
-            past.finish()
+    writers = ["netaddr", *["netwatch.export.json_result"] * (json is not None), *["netwatch.export.summary"] * (json != "-")]
+    imports = threading.Timer(IMPORT_AFTER_S, _import, writers)
+    imports.start()
+    try:
+        with shown(opened):
+            result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]], tell=past.tell if past else None)
+            if past is not None:
+                past.finish()
+    finally:
+        imports.cancel()
     if past is not None:
         say(f"{past.points:,} points written to {sink} at {past.url}")
 

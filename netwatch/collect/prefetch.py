@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-DEPTH = 3
-"""Blocks ahead: enough that neither side waits, few enough that memory stays small (a block is some 5 MB of rows)."""
+DEPTH = 6
+"""Blocks ahead: enough that neither side waits while a window is judged, few enough that memory stays small (a block is 3 MB of rows)."""
 
 
 class _End:

@@ -6,9 +6,9 @@
                                        └──────────────┴── machine: load, call ──┘
 
 Importing numba and letting it load its own cache takes longer than a replay of a small capture. So a call first looks (shape.py) for
-machine code of ours in the cache (folder.py, stored.py), which only has to be linked (machine.py, linking.py). Only if there is none is numba
-imported, to compile it (compiling.py). A kernel that cannot run without numba, and every call with ``NUMBA_…`` in the environment (bounds
-checks, debugging), goes numba's usual way.
+machine code of ours in the cache (folder.py, stored.py), which only has to be linked (machine.py, linking.py). Only if there is none
+numba is imported, to compile it (compiling.py). A kernel that cannot run without numba, and every call with ``NUMBA_…`` in the environment
+(bounds checks, debugging), goes numba's usual way.
 """
 
 import functools

@@ -112,8 +112,11 @@ class WindowMeter:
 
     def add(self, packets: Rows, tracked: Rows) -> None:
         """Count packets that belong to the open window."""
+        one_sided = self._counts[:, Column.ONE_SIDED_FLOWS]
+        before = one_sided.sum()
         walk(packets, tracked, self._counts, self._sources.arrays, self._sources.stamp, self._seed)
-        self._one_sided.add(packets, tracked)
+        if one_sided.sum() != before:
+            self._one_sided.add(packets, tracked)
 
     def close(
         self,

@@ -8,8 +8,6 @@ that names the MSS of a service where it is known.
 from collections.abc import Iterator, Mapping, Sequence
 from string import Template
 
-import netaddr
-
 from netwatch.mitigate.target import Target
 
 SERVICE_WORDS = frozenset(("address", "port", "protocol", "mss"))
@@ -23,11 +21,15 @@ def commands(templates: Sequence[str], target: Target, figures: Mapping[str, obj
 
 def protecting(never_block: Sequence[str]) -> tuple[str, ...]:
     """The lines that put prefixes out of reach of every rule of netwatch's table; they come before any other."""
+    import netaddr
+
     networks = [netaddr.IPNetwork(prefix).cidr for prefix in never_block]
     return tuple(PROTECT.substitute(family=network.version, prefix=network) for network in netaddr.cidr_merge(networks))
 
 
 def _lines(template: Template, target: Target, figures: Mapping[str, object]) -> Iterator[str]:
+    import netaddr
+
     words = set(template.get_identifiers())
     services = [(netaddr.IPNetwork(service.address).version, service) for service in target.services] if words & SERVICE_WORDS else [None]
     prefixes = [netaddr.IPNetwork(prefix) for prefix in target.prefixes] if "prefix" in words else [None]

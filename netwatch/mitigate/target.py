@@ -1,12 +1,15 @@
 """What a mitigation may aim at: the services an incident hurts and the prefixes that cause it, less whom it must never touch."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
-import netaddr
 
 from netwatch.model.incident import Incident
 from netwatch.model.service import Service
+
+if TYPE_CHECKING:
+    from netaddr import IPNetwork
 
 MIN_SHARE = 0.05
 """A prefix with a smaller part in the excess is not worth a rule."""
@@ -26,9 +29,11 @@ class Target(msgspec.Struct, frozen=True):
 
 def target_of(incident: Incident, services: Sequence[Service], never_block: Sequence[str]) -> Target:
     """The incident's own service, or all that are known when the whole firewall is meant; and its prefixes."""
+    import netaddr  # not before there is a target: its import takes as long as reading all rules
+
     hurt = tuple(service for service in services if incident.service in (None, service.label))
     spared = [netaddr.IPNetwork(prefix) for prefix in never_block]
-    blamed: list[netaddr.IPNetwork] = []
+    blamed: list[IPNetwork] = []
     total_share = 0.0
     for suspect in sorted(incident.attribution, key=lambda suspect: -suspect.share):
         if suspect.kind != "prefix" or suspect.share < MIN_SHARE or len(blamed) == MAX_PREFIXES:
@@ -42,5 +47,5 @@ def target_of(incident: Incident, services: Sequence[Service], never_block: Sequ
     return Target(hurt, tuple(str(network) for network in netaddr.cidr_merge(blamed)))
 
 
-def overlap(one: netaddr.IPNetwork, other: netaddr.IPNetwork) -> bool:
+def overlap(one: "IPNetwork", other: "IPNetwork") -> bool:
     return one in other or other in one

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from netwatch.model.packet import Rows
 
-MOST_KEPT = 8
+MOST_KEPT = 16
 """Pieces: one for each block that is under way in a pipeline of threads. More are held only by who keeps blocks, and then are his."""
 
 UNHELD = 2

@@ -7,7 +7,7 @@ verdicts the tests compare packet by packet; another maker's firewall is approxi
 A fork of the table with a mitigation in force (``model.plan.Admission``) answers "what if" for the packets that follow.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ from netwatch.track.expiry import NEVER, NEXT_PAGE, PAGE_LENGTH, UNSET, WHEEL_SL
 from netwatch.track.session_entry import ENTRY, SIDE, Arrays
 from netwatch.track.session_kernel import BATCH, pass_time, track_block
 from netwatch.track.session_slots import WIDTH_SHIFT, move_slots
-from netwatch.track.session_walks import count_all_holders, evict, relabel, walk_table
+from netwatch.track.session_walks import LEARNED, count_all_holders, evict, relabel, walk_table
 from netwatch.track.source_prefix import prefix_text
 
 SECOND_NS = 1_000_000_000
@@ -205,25 +205,19 @@ class SessionTable:
             ),
         )
 
-    def assign(self, index: int, service: Service) -> None:
-        """A service was learned: its entries so far belong to group ``index`` from now on."""
-        if index >= self._group_count:
-            self._add_groups(index + 1)
+    def assign(self, learned: Sequence[tuple[int, Service]]) -> None:
+        """Services were learned, with their indices: their entries so far belong to them from now on."""
+        last = max(index for index, _ in learned)
+        if last >= self._group_count:
+            self._add_groups(last + 1)
         if self._admission is not None:
-            labels = {**self._services, service.label: index}
+            labels = {**self._services, **{service.label: index for index, service in learned}}
             self._guard.rules[:] = service_rules(self._admission, labels, self._group_count)
-        net_hi, net_lo, mask_hi, mask_lo, _ = prefix_halves(service.address)
-        relabel(
-            self._arrays,
-            self._guard,
-            index,
-            np.uint64(net_hi),
-            np.uint64(net_lo),
-            np.uint64(mask_hi),
-            np.uint64(mask_lo),
-            service.port,
-            int(Protocol[service.protocol.upper()]),
-        )
+        rows = [
+            (*prefix_halves(service.address)[:4], index, service.port, int(Protocol[service.protocol.upper()]))
+            for index, service in learned
+        ]
+        relabel(self._arrays, self._guard, np.array(rows, LEARNED))
 
     def fork(self, admission: Admission) -> "SessionTable":
         """An independent copy with a mitigation in force from now on; its peak and moment of being full count from here."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwatch.jit import inlined, njit, wide
+from netwatch.model.packet import Rows
 from netwatch.track.admission import LIMITED, Guard, count_holder, holder_of, in_ranges
 from netwatch.track.expiry import count, release
 from netwatch.track.plain_enums import TCP_PROTOCOL
@@ -32,6 +33,7 @@ from netwatch.track.session_entry import (
     SEEN_REPLY,
     SERVER_PAYLOAD,
     Arrays,
+    Row,
 )
 from netwatch.track.session_slots import ONE, slot_of
 from netwatch.track.source_prefix import prefix_hash, prefix_key
@@ -112,41 +114,52 @@ def walk_table(
     return established, silent_total, keys, counts
 
 
+LEARNED = np.dtype(
+    [
+        ("net_hi", np.uint64),
+        ("net_lo", np.uint64),
+        ("mask_hi", np.uint64),
+        ("mask_lo", np.uint64),
+        ("group", np.int64),
+        ("port", np.int64),
+        ("protocol", np.int64),
+    ]
+)
+"""A service that was learned."""
+
+
+@inlined
+def join_service(table: Arrays, guard: Guard, row: np.uint64, service: Row) -> bool:
+    """Put an entry that belongs to no service under the number of this one, if it is one of its."""
+    entry, port = table.entries[row], service["port"]
+    if entry["protocol"] != service["protocol"] or (entry["dport"] != port and entry["sport"] != port) or entry["group"] != 0:
+        return False  # mostly without a look at the entry's second cache line
+    net_hi, net_lo, mask_hi, mask_lo = service["net_hi"], service["net_lo"], service["mask_hi"], service["mask_lo"]
+    asked = entry["dport"] == port and entry["dst_hi"] & mask_hi == net_hi and entry["dst_lo"] & mask_lo == net_lo
+    asking = entry["sport"] == port and entry["src_hi"] & mask_hi == net_hi and entry["src_lo"] & mask_lo == net_lo
+    if not asked and not asking:
+        return False
+    if entry["status"] & COUNTED:
+        entry["status"] &= 0xFF ^ COUNTED
+        table.holders[holder_of(table, row)] -= 1
+    count(table, entry, wide(-1))
+    entry["group"] = service["group"]
+    if not asked:  # the service's packet made it: so the client is the side that answers
+        sent = wide(entry["history"]) & (CLIENT_PAYLOAD | SERVER_PAYLOAD)
+        entry["history"] = (entry["history"] & HANDSHAKE) | CLIENT_ANSWERS | ((sent & CLIENT_PAYLOAD) << 1) | ((sent & SERVER_PAYLOAD) >> 1)
+    count(table, entry, wide(1))
+    if guard.rules[service["group"]] & LIMITED:
+        count_holder(table, row)
+    return True
+
+
 @njit
-def relabel(
-    table: Arrays,
-    guard: Guard,
-    group: int,
-    net_hi: np.uint64,
-    net_lo: np.uint64,
-    mask_hi: np.uint64,
-    mask_lo: np.uint64,
-    port: int,
-    protocol: int,
-) -> None:
-    """Put the entries of a newly learned service, which belonged to none, under its number."""
+def relabel(table: Arrays, guard: Guard, learned: Rows) -> None:
+    """Put the entries of newly learned services (``LEARNED``), which belonged to none, under their numbers: all in one walk."""
     for number in range(1, table.numbers[ROWS_USED]):
-        row = np.uint64(number)
-        entry = table.entries[row]
-        if entry["protocol"] != protocol or (entry["dport"] != port and entry["sport"] != port) or entry["group"] != 0:
-            continue  # mostly without a look at the entry's second cache line
-        asked = entry["dport"] == port and entry["dst_hi"] & mask_hi == net_hi and entry["dst_lo"] & mask_lo == net_lo
-        asking = entry["sport"] == port and entry["src_hi"] & mask_hi == net_hi and entry["src_lo"] & mask_lo == net_lo
-        if not asked and not asking:
-            continue
-        if entry["status"] & COUNTED:
-            entry["status"] &= 0xFF ^ COUNTED
-            table.holders[holder_of(table, row)] -= 1
-        count(table, entry, wide(-1))
-        entry["group"] = group
-        if not asked:  # the service's packet made it: so the client is the side that answers
-            sent = wide(entry["history"]) & (CLIENT_PAYLOAD | SERVER_PAYLOAD)
-            entry["history"] = (
-                (entry["history"] & HANDSHAKE) | CLIENT_ANSWERS | ((sent & CLIENT_PAYLOAD) << 1) | ((sent & SERVER_PAYLOAD) >> 1)
-            )
-        count(table, entry, wide(1))
-        if guard.rules[group] & LIMITED:
-            count_holder(table, row)
+        for service in range(len(learned)):
+            if join_service(table, guard, np.uint64(number), learned[service]):
+                break
 
 
 @njit

@@ -36,8 +36,8 @@ def windows_of(path: Path) -> tuple[list[Window], list[Rows], ServiceDirectory]:
             flows.track(packets, tracked)
             directory.classify(packets, tracked)
             sessions.track(packets, block.quoted, tracked)
-            for index, service in directory.learn(packets, tracked):
-                sessions.assign(index, service)
+            if learned := directory.learn(packets, tracked):
+                sessions.assign(learned)
             directory.classify(packets, tracked)
             meter.add(packets, tracked)
             for border in stretch.borders:

@@ -212,7 +212,7 @@ def test_never_block_is_not_metered_or_limited() -> None:
 def test_a_service_learned_later_falls_under_its_rules() -> None:
     table = SessionTable(profile(), groups=2, services={}).fork(Admission(synproxy=(MAIL,)))
     assert mail(table, tcp(0.0, CLIENT, 1, SERVER, 25, "S")) == [NEW]
-    table.assign(1, MAIL)
+    table.assign([(1, MAIL)])
     assert mail(table, tcp(1.0, CLIENT, 2, SERVER, 25, "S")) == [UNTRACKED]
 
 

@@ -377,7 +377,7 @@ def test_entries_belong_to_the_service_of_the_packet_that_made_them() -> None:
 def test_a_learned_service_takes_over_its_entries_and_no_others() -> None:
     table = SessionTable(profile(), groups=2)
     track(table, *handshakes(0.0, 5), udp(0.0, *ASK), tcp(0.0, SERVER, 25, "10.7.7.7", 3, "A", seq=1, ack=1))
-    table.assign(1, Service("mail", SERVER, 25, "tcp"))
+    table.assign([(1, Service("mail", SERVER, 25, "tcp"))])
     assert table.group_counts(1).entries == 6, "an entry that the service's packet made is the service's too"
     track(table, tcp(1.0, SERVER, 25, "10.7.7.7", 3, "PA", seq=1, ack=1, payload=5))
     assert table.census(10 * SECOND_NS).silent == 6, "and its client the one who answers"
@@ -387,7 +387,7 @@ def test_a_learned_service_takes_over_its_entries_and_no_others() -> None:
 def test_a_service_beyond_the_known_ones_makes_place_for_itself() -> None:
     table = SessionTable(profile())
     track(table, *handshake(0.0))
-    table.assign(7, Service("mail", "192.0.2.0/24", 25, "tcp"))
+    table.assign([(7, Service("mail", "192.0.2.0/24", 25, "tcp"))])
     assert table.group_counts(7).entries == 1
 
 
