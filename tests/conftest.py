@@ -24,12 +24,11 @@ def shared_captures() -> Path:
     return SHARED_CAPTURES
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Files are shared out between processes; what changes the kernel's limits or measures its clock runs in one of them."""
+    item.add_marker(pytest.mark.xdist_group("kernel" if item.get_closest_marker("namespace") else item.nodeid.split("::")[0]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files are shared out between processes. What changes the kernel's limits or measures its clock runs in one, after all others."""
-    alone = [item for item in items if item.get_closest_marker("namespace")]
-    others = [item for item in items if not item.get_closest_marker("namespace")]
-    for item in others:
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))
-    for item in alone:
-        item.add_marker(pytest.mark.xdist_group("kernel"))
-    items[:] = others + alone
+    """… and after all others, so that it has the machine to itself."""
+    items.sort(key=lambda item: item.get_closest_marker("namespace") is not None)

@@ -5,7 +5,18 @@ import pytest
 from netwatch.errors import UsageError
 from netwatch.lab.scenario import SCENARIOS, Scenario, scenario
 
-PROMISED = {"syn-flood", "stuck-table", "udp-flood", "slow-leak", "ack-flood", "failover", "retry-storm", "bad-mitigation", "benign-surge"}
+PROMISED = {
+    "syn-flood",
+    "absorbed-flood",
+    "stuck-table",
+    "udp-flood",
+    "slow-leak",
+    "ack-flood",
+    "failover",
+    "retry-storm",
+    "bad-mitigation",
+    "benign-surge",
+}
 
 
 def test_all_promised_scenarios_are_there_once() -> None:
@@ -13,7 +24,7 @@ def test_all_promised_scenarios_are_there_once() -> None:
 
 
 def test_an_unknown_name_is_told_with_those_that_exist() -> None:
-    with pytest.raises(UsageError, match=r"no scenario 'flood'; there are syn-flood, stuck-table"):
+    with pytest.raises(UsageError, match=r"no scenario 'flood'; there are syn-flood, absorbed-flood, stuck-table"):
         scenario("flood")
 
 
