@@ -29,10 +29,11 @@ interface = "lo"
 mode = "enforce"
 """
 
-# The interpreter of a developer may live in his home. A watchdog of 15 s is right for a firewall and long for a test.
-DROP_IN = """\
+# The checkout and its interpreter may live in a home or in /tmp. A watchdog of 15 s is right for a firewall and long for a test.
+DROP_IN = f"""\
 [Service]
 ProtectHome=read-only
+BindReadOnlyPaths={ROOT}
 WatchdogSec=4
 """
 
