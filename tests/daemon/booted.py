@@ -33,7 +33,7 @@ mode = "enforce"
 DROP_IN = f"""\
 [Service]
 ProtectHome=read-only
-BindReadOnlyPaths={ROOT}
+PrivateTmp={"no" if ROOT.is_relative_to("/tmp") else "yes"}
 WatchdogSec=4
 """
 
