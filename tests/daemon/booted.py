@@ -130,6 +130,7 @@ def _files(folder: Path, unit: Path) -> None:
         needed.mkdir(parents=True)
     shutil.copy(unit, system)
     (system / "netwatch.service.d" / "trial.conf").write_text(DROP_IN)
+    (system / "systemd-tmpfiles-setup.service").symlink_to("/dev/null")  # it empties /tmp
     (system / "trial.target").write_text("[Unit]\nDescription=netwatch's trial\n")
     (folder / "etc" / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     (configuration / "netwatch.toml").write_text(CONFIGURATION)
