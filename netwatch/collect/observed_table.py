@@ -1,8 +1,8 @@
 """The live state table behind the same questions as the modelled one (``track.session_table``), from polls and surveys.
 
 A poll comes each second and knows how many entries there are; a survey comes every ten seconds or more and knows what they are. Between two
-surveys the entries are taken to be of the same kinds in the same shares: what decides whether a new session is dropped is the share of
-assured entries, and that changes slower than their number.
+surveys the share of assured entries is taken to stay, since that decides whether a new session is dropped. Of which state those are that
+came since nobody knows, and none is made up: what an attack brings is rarely what was there before.
 """
 
 from netwatch.model.firewall_state import FirewallState, TableSurvey
@@ -65,5 +65,5 @@ class ObservedTable:
         if not surveyed.entries:
             return GroupCounts(entries, (0,) * STATE_COUNT, 0, 0)
         share = entries / surveyed.entries
-        by_state = tuple(round(count * share) for count in surveyed.by_state)
+        by_state = tuple(round(count * min(share, 1.0)) for count in surveyed.by_state)
         return GroupCounts(entries, by_state, round(surveyed.unreplied * share), round(surveyed.assured * share))

@@ -3,7 +3,7 @@
 The kernel says each second how many entries there are, what the limit is and what was dropped, and every half minute of which kinds they
 are. The model says the kinds each second and names the prefixes, but it has seen only the packets since netwatch was started, and knows
 nothing of what it was not told. So the numbers are the kernel's; the kinds are the model's as long as both count about the same, and those
-of the newest survey when they do not.
+of the newest survey when they do not, or when only a sample of the packets is seen.
 """
 
 import threading
@@ -81,13 +81,14 @@ class LiveTable:
         if self.agrees and not evicting and state.entries < LOST_SHARE * min(held, self._held):
             self._went += self._held - state.entries
         self._held = 0 if evicting else state.entries  # nothing to compare with until both have seen the eviction
-        self.agrees = abs(held - state.entries) <= AGREES_SHARE * state.entries + AGREES_ENTRIES
+        whole = self._sampled_one_in == 1  # of some packets of a session a model makes nothing that is worth believing
+        self.agrees = whole and abs(held - state.entries) <= AGREES_SHARE * state.entries + AGREES_ENTRIES
         profile = msgspec.structs.replace(self._profile, limit=state.limit or self._profile.limit)
         counts = msgspec.structs.replace(observed, created=modelled.counts.created, expired=modelled.counts.expired, lost=self._went)
-        if self.agrees or census is None:
+        if self.agrees or (whole and census is None):
             kinds = scaled(modelled.counts.all, state.entries)
             return msgspec.structs.replace(modelled, counts=msgspec.structs.replace(counts, all=kinds), profile=profile)
-        return msgspec.structs.replace(modelled, counts=counts, groups=groups, census=newer(census, modelled.census), profile=profile)
+        return msgspec.structs.replace(modelled, counts=counts, groups=groups, census=newest_of(census, modelled.census), profile=profile)
 
 
 def scaled(kinds: GroupCounts, entries: int) -> GroupCounts:
@@ -99,5 +100,5 @@ def scaled(kinds: GroupCounts, entries: int) -> GroupCounts:
     return GroupCounts(entries, by_state, round(kinds.unreplied * share), round(kinds.assured * share))
 
 
-def newer(one: Census, other: Census | None) -> Census:
-    return other if other is not None and other.at_s > one.at_s else one
+def newest_of(*known: Census | None) -> Census | None:
+    return max((one for one in known if one is not None), key=lambda one: one.at_s, default=None)

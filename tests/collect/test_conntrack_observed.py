@@ -38,13 +38,13 @@ def test_before_anything_is_known_the_table_is_empty() -> None:
     assert table.group_counts(3).entries == 0
 
 
-def test_between_surveys_the_kinds_keep_their_shares() -> None:
+def test_between_surveys_the_share_of_the_assured_stays_and_no_state_is_made_up() -> None:
     table = ObservedTable()
     table.polled(state(1.0, 100))
     table.surveyed(surveyed(counts(established=30, syn_sent=70)))
     table.polled(state(2.0, 1000))
     whole = table.counts.all
-    assert (whole.entries, whole.assured, whole.unreplied, whole.half_open) == (1000, 300, 700, 700)
+    assert (whole.entries, whole.assured, whole.unreplied, whole.half_open) == (1000, 300, 700, 70)
     assert table.group_counts(3).entries == 100
     assert table.group_counts(4).entries == 0
     assert table.census is not None

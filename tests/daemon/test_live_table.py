@@ -45,8 +45,8 @@ def model(sessions: int) -> SessionTable:
     return table
 
 
-def live() -> LiveTable:
-    return LiveTable(profile(), losses=lambda: 7, sampled_one_in=1)
+def live(*, sampled_one_in: int = 1) -> LiveTable:
+    return LiveTable(profile(), losses=lambda: 7, sampled_one_in=sampled_one_in)
 
 
 def test_numbers_are_the_kernels_and_kinds_the_models_while_they_agree() -> None:
@@ -67,8 +67,22 @@ def test_where_they_disagree_the_survey_says_of_which_kinds_the_entries_are() ->
     seen = table.look(model(100), END_NS)
 
     assert not table.agrees
-    assert seen.counts.all.by_state[SessionState.TIME_WAIT] == 2000
+    assert seen.counts.all.entries == 4000
+    assert seen.counts.all.by_state[SessionState.TIME_WAIT] == 1000, "of those that came since, nobody knows the kind"
     assert seen.groups(0).entries == 2000
+
+    table.polled(state(500))
+    assert table.look(model(100), END_NS).counts.all.by_state[SessionState.TIME_WAIT] == 250
+
+
+def test_a_model_of_sampled_packets_says_nothing_of_kinds_even_where_it_counts_the_same() -> None:
+    table = live(sampled_one_in=10)
+    table.polled(state(100))
+    seen = table.look(model(100), END_NS)
+    assert (seen.counts.all.entries, sum(seen.counts.all.by_state), seen.groups(0).entries) == (100, 0, 0)
+
+    table.surveyed(survey(60, 40))
+    assert table.look(model(100), END_NS).counts.all.by_state[SessionState.TIME_WAIT] == 40
 
 
 @pytest.mark.parametrize("polled", [None, AT_S - STALE_S - 0.1])
