@@ -47,7 +47,8 @@ class TableFull:
         if firewall.fill_ratio >= self._settings.full_ratio or firewall.dropped_full >= harm.MIN_REFUSED:
             evidence, hurts = self._full(window), harm.refuses_new_flows(firewall)
         elif (left_s := self._forecast_s(window)) is not None:
-            evidence, hurts = self._filling(window, left_s), self._will_refuse(window)
+            refused = self._refused_when_full(window)
+            evidence, hurts = self._filling(window, left_s, refused), refused >= harm.REFUSED_SHARE_THAT_HURTS
         else:
             self._onset_s = None
             return []
@@ -81,11 +82,11 @@ class TableFull:
         ceiling = self._growth.ceiling((fastest,), timeout_s(fastest, self._profile), tcp_only=tcp_only)
         return left_s if ceiling >= firewall.limit else None
 
-    def _will_refuse(self, window: Window) -> bool:
-        """Will early drop fail to find victims, if the table fills with the present mix?"""
+    def _refused_when_full(self, window: Window) -> float:
+        """Of new flows, those for which early drop will find no victim, if the table fills with the present mix."""
         firewall = window.firewall
         assured_when_full = firewall.limit * firewall.assured / max(firewall.entries, 1)
-        return harm.refusal_when_full(assured_when_full, firewall, self._profile) >= harm.REFUSED_SHARE_THAT_HURTS
+        return harm.refusal_when_full(assured_when_full, firewall, self._profile)
 
     def _full(self, window: Window) -> tuple[Evidence, ...]:
         firewall = window.firewall
@@ -101,12 +102,13 @@ class TableFull:
             facts.state("dropped_per_s", dropped_per_s, dropped),
         )
 
-    def _filling(self, window: Window, left_s: float) -> tuple[Evidence, ...]:
+    def _filling(self, window: Window, left_s: float, refused: float) -> tuple[Evidence, ...]:
         firewall = window.firewall
         slope_per_s = max(firewall.fill_slope_per_s, self._growth.entries_per_s(self._settings.growing_windows))
         text = f"full in {facts.duration(left_s)} at {facts.number(slope_per_s)} entries/s; {facts.fill(firewall)}"
         return (
             facts.state("time_to_full_s", left_s, text),
+            facts.state("refused_when_full", refused, f"{facts.percent(refused)} of new flows would be dropped then"),
             facts.state("fill_ratio", firewall.fill_ratio, facts.fill(firewall)),
         )
 

@@ -20,8 +20,11 @@ from netwatch.model.change import Rehearsal
 from netwatch.model.incident import Incident, Severity
 from netwatch.model.service import Service
 
-FORECAST = "time_to_full_s"
-"""The evidence that a table will be full: a warning that says so may be acted on before there is harm."""
+FORECAST, REFUSED_WHEN_FULL = "time_to_full_s", "refused_when_full"
+"""The evidence that a table will be full and refuse new flows: a warning that says so may be acted on before there is harm."""
+
+REFUSED_SHARE_THAT_HURTS = 0.01
+"""Of new flows; where fewer are refused, early drop makes room in a full table."""
 
 KINDS_NEEDED = 2
 OF_ONE_PACKET = frozenset({"SYN_SENT", "SYN_RECV", "UDP_UNREPLIED"})
@@ -189,6 +192,12 @@ def one_way_paths(request: Request) -> Refusal | None:
     return Refusal(Guard.ONE_WAY_PATHS, "an asymmetric-routing incident is open: the firewall does not see both ways", for_good=True)
 
 
+def _harm_is_forecast(incident: Incident) -> bool:
+    """The table will be full, and early drop will not make room then."""
+    values = {item.name: item.value for item in incident.evidence}
+    return FORECAST in values and values.get(REFUSED_WHEN_FULL, 1.0) >= REFUSED_SHARE_THAT_HURTS
+
+
 def evidence(request: Request) -> Refusal | None:
     """Two kinds that agree, and harm that is there or forecast. A person who approves has looked for himself."""
     if request.approved:
@@ -198,8 +207,7 @@ def evidence(request: Request) -> Refusal | None:
     if len(kinds) < KINDS_NEEDED:
         seen = " and ".join(sorted(kinds)) or "no"
         return Refusal(Guard.EVIDENCE, f"{seen} evidence alone: {KINDS_NEEDED} of traffic, state and health must agree", for_good=False)
-    forecast = incident.severity is Severity.WARNING and any(item.name == FORECAST for item in incident.evidence)
-    if incident.severity is Severity.CRITICAL or forecast:
+    if incident.severity is Severity.CRITICAL or (incident.severity is Severity.WARNING and _harm_is_forecast(incident)):
         return None
     return Refusal(Guard.EVIDENCE, f"the incident is {incident.severity}, and no harm is forecast", for_good=False)
 

@@ -7,7 +7,7 @@ from netwatch.mitigate.guards import GUARDS, Guard, Refusal, Request, first_refu
 from netwatch.mitigate.ladder import Draft, draft_of
 from netwatch.mitigate.settings import OperatingMode
 from netwatch.model.change import Rehearsal
-from netwatch.model.incident import EvidenceKind, Incident, Mode, Severity
+from netwatch.model.incident import Evidence, EvidenceKind, Incident, Mode, Severity
 from tests.mitigate.play import ATTACKER, SERVICES, incident, settings, shipped_ladders
 
 CLEAN = Rehearsal(seconds=60, healthy_sessions=1000, packets_before=10_000)
@@ -46,6 +46,15 @@ def weak(**changes: object) -> Incident:
 
 def test_nothing_stands_in_the_way_of_a_plan_that_is_right() -> None:
     assert first_refusal(request()) is None
+
+
+def test_a_table_that_will_be_full_of_what_gives_way_is_no_harm() -> None:
+    """Early drop then makes room for nearly every newcomer, as on a table with as many buckets as entries."""
+    found = weak(severity=Severity.WARNING, names=("time_to_full_s", "new_per_s"))
+    for refused_share, stands_in_the_way in ((0.001, True), (0.5, False)):
+        told = Evidence("refused_when_full", refused_share, EvidenceKind.STATE, "")
+        refusal = first_refusal(request(incident=msgspec.structs.replace(found, evidence=(*found.evidence, told))))
+        assert (refusal is not None and "no harm is forecast" in refusal.text) is stands_in_the_way
 
 
 def test_an_attacker_who_is_never_blocked_is_left_alone_by_every_rung() -> None:
