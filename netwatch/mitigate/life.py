@@ -38,6 +38,10 @@ NEWEST = 5
 """Windows that say whether somebody complains now."""
 
 
+ANOTHER_WINDOW_S = 3.0
+"""A change after which complaints ended just before its trial did is not undone for that: it gets the windows that it lacks."""
+
+
 class Life:
     def __init__(self, settings: MitigationSettings, ladders: Ladders) -> None:
         self._settings = settings
@@ -226,7 +230,7 @@ class Life:
                 course.undo(self._now_s, Why.INDUCED, f"it made things worse: {verdict.text}")
             case Outcome.BETTER:
                 course.verify(self._now_s, verdict)
-            case Outcome.OPEN if over:
+            case Outcome.OPEN if over and not (verdict.promising and self._now_s - course.applied_s < course.trial_s + ANOTHER_WINDOW_S):
                 course.undo(self._now_s, Why.NOT_HELPED, f"not better after {course.trial_s:.0f} s: {verdict.text}")
             case Outcome.OPEN:
                 pass

@@ -60,6 +60,7 @@ class Verdict(msgspec.Struct, frozen=True):
     outcome: Outcome
     text: str = ""  # why
     bears: frozenset[Complaint] = frozenset()  # what is not well yet, but clearly better
+    promising: bool = False  # open, but nobody complains at the moment: another window or two will tell
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +123,7 @@ def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], 
         return Verdict(Outcome.OPEN, ", ".join(sorted(rest)))
     needed = FEWEST_WINDOWS if trial_is_over else windows_needed(samples, concerned)
     if len(samples) < needed or remaining(before, samples[:-1], probes, concerned):
-        return Verdict(Outcome.OPEN, "too few windows since the change")
+        return Verdict(Outcome.OPEN, "too few windows since the change", promising=bool(samples))
     if Complaint.CANARY in before.complaints and not probes:
         return Verdict(Outcome.OPEN, "no canary since the change")
     if Complaint.HEALTH in before.complaints and expected_of(samples, concerned) < MIN_MISSING:

@@ -177,6 +177,13 @@ def test_a_change_that_does_not_help_in_time_is_undone_and_the_next_rung_tried()
     play << rehearses() >> rehearsed() << proposes(SECOND) << intends() >> kept() << applies(SECOND)
 
 
+def test_complaints_that_end_just_before_the_trial_does_give_a_change_the_windows_that_it_lacks() -> None:
+    play = until_applied(Play())
+    play >> windows(7, HURT)
+    assert play.waited_s(windows(1)) == 2
+    play << tells("change.verified")
+
+
 def test_a_change_that_makes_things_worse_is_undone_within_two_windows_and_told_as_an_incident() -> None:
     play = Play()
     play >> windows(1, 80) >> opened() << rehearses() >> rehearsed() << proposes(CURE) << intends() >> kept() << applies()
