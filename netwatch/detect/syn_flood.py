@@ -42,6 +42,10 @@ class SynFloodSettings(DetectorSettings, frozen=True):
     cusum_ceiling: Positive = 4.0  # so that the end of a flood is seen within seconds
 
 
+SERVED_WITHIN_S = 3.0
+"""After an outage: so long the clients that waited may be more than are served."""
+
+
 class _Flood:
     """What is remembered of one service: the CUSUM, since when it is above zero, and the normals of that moment."""
 
@@ -49,6 +53,7 @@ class _Flood:
         self.sum = 0.0
         self.onset_s = 0.0
         self.sources = 0
+        self.outage_s = float("-inf")  # end of the last window in which the service did not answer its own clients
         self.normal_syn = Normal(0.0, 0.0)
         self.normal_completed = Normal(0.0, 0.0)
         self.warming = False
@@ -107,9 +112,10 @@ class SynFlood:
             if flood.missing.missing == 0.0:
                 self._floods.forget(label)
             return None
+        waiting = self._is_waiting_crowd(flood, window, service)
         if flood.sum < self._settings.cusum_alarm or strength < self._settings.min_strength:
             return None
-        if self._is_answered(flood, window, service) or self._is_outage(flood, window, service):
+        if waiting or self._is_answered(flood, window, service):
             return None
         if service.synack == 0 and window.start_s == flood.onset_s and excess_per_s < filling_per_s:
             return None  # a crowd before a server that is down looks the same until it repeats its SYNs, a second later
@@ -167,6 +173,13 @@ class SynFlood:
         usual_completed = 0.0 if flood.warming else flood.normal_completed.level * window.duration_s
         beyond = max(asked - usual, 1.0)
         return (service.handshakes_completed - usual_completed) / beyond >= self._settings.max_completion_ratio
+
+    def _is_waiting_crowd(self, flood: _Flood, window: Window, service: ServiceWindow) -> bool:
+        """In an outage, or in the first seconds after it, when those who waited are served one after the other."""
+        if self._is_outage(flood, window, service):
+            flood.outage_s = window.end_s
+            return True
+        return window.end_s - flood.outage_s <= SERVED_WITHIN_S and service.known_sources_share >= self._settings.outage_known_share
 
     def _is_outage(self, flood: _Flood, window: Window, service: ServiceWindow) -> bool:
         """Is it the service's own crowd, waiting for a server that does not answer?"""

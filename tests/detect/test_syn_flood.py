@@ -164,6 +164,12 @@ def test_known_sources_before_a_server_that_is_down_are_no_flood_even_before_a_n
     assert judged(detector(), [window(second, down, warming=True) for second in range(5)]) == []
 
 
+def test_known_sources_that_are_not_all_served_are_no_flood_right_after_an_outage_and_one_later() -> None:
+    partly = service(syn=700, syn_retransmitted=20, synack=300, handshakes_completed=70, packets_out=300, known_sources_share=0.9)
+    after = [window(second, IMPATIENT) for second in range(20, 24)] + [window(second, partly) for second in range(24, 30)]
+    assert fired_at(judged(detector(), [*quiet(), *after])) == [28, 29, 30]
+
+
 def test_a_small_table_is_hurt_by_a_small_flood() -> None:
     windows = [window(second, flooded(100), limit=20_000) for second in range(20, 23)]
     assert fired_at(judged(detector(), [*quiet(limit=20_000), *windows])) == [21, 22, 23]
