@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.fastnetmon import fastnetmon_command
+from benchmarks.watcher import EVENTS, watcher
 from netwatch.config import replay_settings
 from netwatch.daemon.warm_up import warm_up
 from netwatch.lab import plan
@@ -35,18 +36,6 @@ CLIENT_PACKETS = 8
 
 SETTLE_S = 12.0
 WATCHED_S = 20.0
-RUN = "from netwatch.cli.app import main; main()"
-NETWATCH = """\
-state_dir = "{folder}/state"
-[firewall]
-name = "edge"
-[[service]]
-name = "smtp"
-address = "{server}"
-port = {port}
-[[capture]]
-interface = "{outside}"
-"""
 FASTNETMON = {
     "enable_ban": "on",
     "ban_for_tcp_pps": "on",
@@ -80,9 +69,8 @@ def run(times: float) -> tuple[float | None, float | None]:
         service = world.start_module(Role.SERVER, "service", str(plan.SERVICE_PORT), str(plan.SINK_PORT))
         assert service.stdout is not None
         service.stdout.readline()
-        configuration, events = folder / "netwatch.toml", folder / "events.jsonl"
-        configuration.write_text(NETWATCH.format(folder=folder, server=plan.SERVER, port=plan.SERVICE_PORT, outside=plan.OUTSIDE))
-        world.start(Role.FIREWALL, sys.executable, "-c", RUN, "run", "--config", str(configuration), "--events", str(events))
+        world.start(Role.FIREWALL, *watcher(folder, plan.OUTSIDE))
+        events = folder / EVENTS
         banned = _start_fastnetmon(world, folder)
         begin_s = time.time() + SETTLE_S
         load = Load(per_s=CLIENTS_PER_S, seconds=SETTLE_S + WATCHED_S, start_at_s=time.time())

@@ -26,6 +26,7 @@ import msgspec
 
 from benchmarks.fastnetmon import fastnetmon_command
 from benchmarks.report import machine, put_into_readme
+from benchmarks.watcher import EVENTS, watcher
 from netwatch.config import replay_settings
 from netwatch.daemon.warm_up import warm_up
 from netwatch.lab import plan
@@ -41,22 +42,12 @@ SETTLED_S = 3.0
 """After the load: windows are closed, queues are read."""
 
 COUNT = 1 << 40
-RUN = "from netwatch.cli.app import main; main()"
-NETWATCH = """\
-state_dir = "{folder}/state"
-[firewall]
-name = "edge"
-[[service]]
-name = "smtp"
-address = "{server}"
-port = {smtp}
+DNS = f"""\
 [[service]]
 name = "dns"
-address = "{server}"
-port = {dns}
+address = "{plan.SERVER}"
+port = {plan.SINK_PORT}
 protocol = "udp"
-[[capture]]
-interface = "{tap}"
 """
 RULES = "table inet edge { chain input { type filter hook input priority 0; ct state established accept; }; }"
 LOADS = {
@@ -196,20 +187,18 @@ def link() -> Iterator[tuple[str, str]]:
 
 
 def netwatch_command(folder: Path) -> Sequence[str]:
-    configuration = folder / "netwatch.toml"
-    configuration.write_text(NETWATCH.format(folder=folder, server=plan.SERVER, smtp=plan.SERVICE_PORT, dns=plan.SINK_PORT, tap=TAP))
-    return (sys.executable, "-c", RUN, "run", "--config", str(configuration), "--events", str(folder / "events.jsonl"))
+    return watcher(folder, TAP, DNS)
 
 
 def netwatch_ready(folder: Path) -> bool:
     """It closes windows."""
-    events = folder / "events.jsonl"
+    events = folder / EVENTS
     return events.exists() and b'"type":"window"' in events.read_bytes()
 
 
 def netwatch_seen(folder: Path, _: Sequence[str]) -> tuple[int, int]:
     seen = lost = 0
-    for line in (folder / "events.jsonl").read_bytes().splitlines():
+    for line in (folder / EVENTS).read_bytes().splitlines():
         if b'"type":"window"' in line:
             window = msgspec.json.decode(line)["window"]
             seen += window["firewall"].get("packets", 0)

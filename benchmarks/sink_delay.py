@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.watcher import watcher
 from netwatch.config import replay_settings
 from netwatch.daemon.warm_up import warm_up
 from netwatch.kernel.namespace import entered
@@ -31,17 +32,7 @@ LIMIT = 20_000
 CLIENTS_PER_S = 50.0
 STARTED_S = 6.0
 SILENT_PORT = 8999
-RUN = "from netwatch.cli.app import main; main()"
-NETWATCH = """\
-state_dir = "{folder}/state"
-[firewall]
-name = "edge"
-[[service]]
-name = "smtp"
-address = "{server}"
-port = {port}
-[[capture]]
-interface = "{outside}"
+ITSELF = """\
 [[sink]]
 type = "jsonl"
 path = "{folder}/self.jsonl"
@@ -106,9 +97,8 @@ def watched(world: World, folder: Path, seconds: float, order: Sequence[str]) ->
     for name in order:
         own = folder / name
         own.mkdir()
-        text = NETWATCH.format(folder=own, server=plan.SERVER, port=plan.SERVICE_PORT, outside=plan.OUTSIDE)
-        (own / "netwatch.toml").write_text(text + SINKS[name])
-        world.start(Role.FIREWALL, sys.executable, "-c", RUN, "run", "--config", str(own / "netwatch.toml"), output=subprocess.DEVNULL)
+        command = watcher(own, plan.OUTSIDE, ITSELF.format(folder=own) + SINKS[name])
+        world.start(Role.FIREWALL, *command, output=subprocess.DEVNULL)
     load = Load(per_s=CLIENTS_PER_S, seconds=seconds + STARTED_S, start_at_s=time.time())
     words = (sys.executable, "-m", "netwatch.lab.clients", msgspec.json.encode(load).decode())
     world.start(Role.CLIENT, *words, output=subprocess.DEVNULL)

@@ -29,7 +29,6 @@ SHOWN = 15
 """Lines of the curve that the README shows; all of it is printed."""
 
 PACKETS_PER_S = 4000
-RUN = "from netwatch.cli.app import main; main()"
 CONFIGURATION = """\
 state_dir = "{folder}/state"
 [firewall]
@@ -57,7 +56,9 @@ def main(words: Sequence[str]) -> None:
         configuration = folder / "netwatch.toml"
         configuration.write_text(CONFIGURATION.format(folder=folder))
         inside = ("ip", "netns", "exec", namespace)
-        watch = subprocess.Popen([*inside, sys.executable, "-c", RUN, "run", "--config", str(configuration)], stderr=subprocess.DEVNULL)
+        watch = subprocess.Popen(
+            [*inside, sys.executable, "-m", "netwatch", "run", "--config", str(configuration)], stderr=subprocess.DEVNULL
+        )
         try:
             time.sleep(STARTED_S)
             idle_before = idle(watch.pid)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -9,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED_CAPTURES = ROOT.parent / "shared" / "captures"
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip with the reason; in CI nothing that the tests need may be missing, so there it fails."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what}: CI must have it")

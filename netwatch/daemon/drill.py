@@ -111,8 +111,7 @@ def drill(scenario: Scenario, *, protect: bool = True, tell: Callable[[Moment], 
         def command(world: World) -> tuple[str, ...]:
             configuration = folder / "netwatch.toml"
             configuration.write_text(_configuration(scenario, folder, world))
-            run = "from netwatch.cli.app import main; main()"
-            return (sys.executable, "-c", run, "run", "--config", str(configuration), "--events", str(folder / "events.jsonl"))
+            return (sys.executable, "-m", "netwatch", "run", "--config", str(configuration), "--events", str(folder / "events.jsonl"))
 
         outcome = run_drill(scenario, protect=command, settle_s=SETTLE_S, tell=tell)
         events = [msgspec.json.decode(line) for line in (folder / "events.jsonl").read_bytes().splitlines()]

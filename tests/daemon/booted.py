@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from netwatch.jit.folder import cache_folder
-from tests.conftest import ROOT
+from tests.conftest import ROOT, missing
 
 SYSTEMD = Path("/lib/systemd/systemd")
 BOOTS_WITHIN_S = 20.0
@@ -93,7 +91,7 @@ def booted(folder: Path, unit: Path) -> Iterator[Booted]:
     """Boot it with netwatch's unit installed and not started; everything is gone afterwards."""
     hierarchy = _cgroup2()
     if os.geteuid() != 0 or not SYSTEMD.exists() or shutil.which("pivot_root") is None:
-        pytest.skip("booting a systemd needs root, systemd and util-linux")
+        missing("booting a systemd needs root, systemd and util-linux")
     for name in ("layers", "root"):
         (folder / name).mkdir()
     _files(folder / "files", unit)
@@ -119,7 +117,7 @@ def _cgroup2() -> Path:
     mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
     found = next((Path(words[1]) for words in mounts if words[2] == "cgroup2"), None)
     if found is None:
-        pytest.skip("there is no cgroup2 hierarchy, which systemd needs")
+        missing("there is no cgroup2 hierarchy, which systemd needs")
     return found
 
 
@@ -135,7 +133,7 @@ def _files(folder: Path, unit: Path) -> None:
     (folder / "etc" / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     (configuration / "netwatch.toml").write_text(CONFIGURATION)
     program = programs / "netwatch"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -c "from netwatch.cli.app import main; main()" "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m netwatch "$@"\n')
     program.chmod(0o755)
     if (compiled := cache_folder("netwatch.decode.kernel")) is not None:
         shutil.copytree(compiled.parents[1], folder / "var/cache/netwatch" / compiled.parents[1].name)
@@ -144,13 +142,14 @@ def _files(folder: Path, unit: Path) -> None:
 def _first(outside: subprocess.Popen[bytes], log: Path) -> int:
     """Process 1, once it is systemd and has started all that it starts by itself."""
     deadline_s = time.monotonic() + BOOTS_WITHIN_S
-    while time.monotonic() < deadline_s and outside.poll() is None:
+    while True:
         for child in _children(outside.pid):
             is_systemd = Path(f"/proc/{child}/comm").read_text().strip() == "systemd"
             if is_systemd and "running" in Booted(child).run("systemctl", "is-system-running", check=False):
                 return child
+        if outside.poll() is not None or time.monotonic() > deadline_s:
+            missing(f"a systemd does not boot here: {log.read_text().strip()[-200:] or 'no word'}")
         time.sleep(0.1)
-    pytest.skip(f"a systemd does not boot here: {log.read_text().strip()[-200:] or 'no word'}")  # nor in every container that runs tests
 
 
 def _children(pid: int) -> list[int]:

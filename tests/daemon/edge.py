@@ -21,7 +21,6 @@ from netwatch.lab.world import World
 
 PATIENCE_S = 60.0
 SETS = ("synproxy4", "synproxy6", "strict4", "notrack4", "blk4", "short4")
-RUN = "from netwatch.cli.app import main; main()"
 
 
 class Edge:
@@ -45,13 +44,13 @@ class Edge:
     def start(self) -> None:
         """Start netwatch, and wait until it judges windows."""
         before = len(self.events("window"))
-        words = (sys.executable, "-c", RUN, "run", "--config", str(self.config), "--events", str(self.events_file))
+        words = (sys.executable, "-m", "netwatch", "run", "--config", str(self.config), "--events", str(self.events_file))
         self.daemon = self.world.start(Role.FIREWALL, *words, output=subprocess.DEVNULL)
         self.wait(lambda: len(self.events("window")) > before + 3)
 
     def ask(self, *words: str) -> str:
         """A command of netwatch's, beside the daemon."""
-        command = (sys.executable, "-c", RUN, *words, "--config", str(self.config))
+        command = (sys.executable, "-m", "netwatch", *words, "--config", str(self.config))
         done = subprocess.run(
             ["ip", "netns", "exec", self.world.namespace(Role.FIREWALL), *command], capture_output=True, text=True, check=False, timeout=60
         )

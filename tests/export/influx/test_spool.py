@@ -34,6 +34,20 @@ def taken(spool: Spool, *, at_s: float = 0.0, most_lines: int = 10) -> list[int]
     return numbers
 
 
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of so many bytes, in the words of mount."""
+    if os.geteuid() != 0:
+        missing("a small disk can be mounted only by root")
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
     made = Spool(tmp_path / "spool", limit_bytes=64 * SMALL, settle_s=SETTLE_S)
@@ -179,12 +193,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.namespace
 def test_while_the_disk_is_full_lines_are_kept_in_memory_and_the_disk_is_used_again_afterwards(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        missing("a small disk can be mounted only by root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=True)
-    try:
+    with small_disk(tmp_path, "256k") as disk:
         spool = Spool(disk / "spool", limit_bytes=64 * SMALL, settle_s=0.0)
         spool.open()
         for number in range(40):
@@ -197,18 +206,11 @@ def test_while_the_disk_is_full_lines_are_kept_in_memory_and_the_disk_is_used_ag
         assert taken(spool, at_s=SEGMENT_S) == [40]
         assert dict(spool.dropped) == {}
         spool.close()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.namespace
 def test_when_the_disk_has_room_again_what_was_in_memory_outlives_a_crash(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        missing("a small disk can be mounted only by root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
-    try:
+    with small_disk(tmp_path, "1m") as disk:
         spool = Spool(disk / "spool", limit_bytes=64 * SMALL, settle_s=0.0)
         spool.open()
         spool.append(block(0), now_s=0.0)
@@ -225,8 +227,6 @@ def test_when_the_disk_has_room_again_what_was_in_memory_outlives_a_crash(tmp_pa
         left = subprocess.run(["cp", "-r", str(spool.folder), str(tmp_path / "left")], check=False)  # as a crash would leave it
         assert left.returncode == 0
         spool.close()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
     after = Spool(tmp_path / "left", limit_bytes=64 * SMALL, settle_s=0.0)
     after.open()
     assert taken(after) == list(range(31))
