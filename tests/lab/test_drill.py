@@ -12,13 +12,12 @@ pytestmark = [pytest.mark.namespace, pytest.mark.usefixtures("drill_machine")]
 
 def test_a_table_stuck_full_outlives_the_attack() -> None:
     told: list[Moment] = []
-    # The machine's buckets: nothing in a table of assured entries gives way, however many there are.
-    stuck = msgspec.structs.replace(scenario("stuck-table"), limit=1000, buckets=None).with_phases(1, 2, 2)
+    stuck = msgspec.structs.replace(scenario("stuck-table"), limit=1000, buckets=1024).with_phases(1, 2, 2)
 
     outcome = run_drill(stuck, tell=told.append)
 
     assert outcome.success[Phase.BEFORE].share > 0.9
-    assert outcome.success[Phase.AFTER].share < 0.2
+    assert outcome.success[Phase.AFTER].succeeded == 0
     assert outcome.impact_s > 1
     assert not outcome.impact_over
     assert any("the table is full" in moment.text for moment in outcome.timeline)
