@@ -25,7 +25,7 @@ from netwatch.mitigate.ladder import Rung
 from netwatch.mitigate.orders import Answer, Order, Tell
 from netwatch.mitigate.playbook import Caution
 from netwatch.mitigate.settings import MitigationSettings, OperatingMode
-from netwatch.mitigate.verdict import Outcome, baseline, judge, remaining, with_canaries
+from netwatch.mitigate.verdict import Outcome, baseline, judge, remaining, with_canaries, with_growth
 from netwatch.model.change import EventType, MitigationEvent, Plan
 from netwatch.model.incident import Incident, Mode, Severity
 
@@ -223,6 +223,7 @@ class Life:
         over = self._now_s - course.applied_s >= course.trial_s
         samples, probes = self._since(course)
         onset_s = campaign.incident.onset_s if campaign.incident is not None else course.before.at_s
+        course.before = with_growth(course.before, samples)  # kept: what is in force is held against it too
         before = with_canaries(course.before, self._fresh_probes(), onset_s)
         verdict = judge(before, samples, probes, course.plan.service, trial_is_over=over)
         match verdict.outcome:

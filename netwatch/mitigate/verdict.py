@@ -112,6 +112,15 @@ def with_canaries(before: Baseline, probes: Iterable[Probe], onset_s: float) -> 
     return msgspec.structs.replace(before, canary_share=_shares(begun))
 
 
+def with_growth(before: Baseline, samples: Iterable[Sample]) -> Baseline:
+    """The same with how fast the table filled in windows after the change that were too early for it to show.
+
+    An attack that has just begun has filled little in the windows before: what it does without the change is seen only now.
+    """
+    early = [sample for sample in samples if sample.end_s <= before.at_s + before.settle_s]
+    return msgspec.structs.replace(before, growth_per_s=max(before.growth_per_s, growth_per_s(early)))
+
+
 def judge(before: Baseline, samples: Sequence[Sample], probes: Sequence[Probe], concerned: str | None, *, trial_is_over: bool) -> Verdict:
     """The verdict on a change, from whole windows and canaries that began after it."""
     if not (samples and _is_full(samples[-1])) and (worse := _worse(before, samples, probes)):

@@ -98,6 +98,20 @@ def test_a_forecast_is_not_verified_while_the_table_goes_on_filling() -> None:
     play >> windows(1, entries=19_000) << undoes()
 
 
+def test_a_forecast_made_when_the_attack_had_just_begun_does_not_undo_what_stopped_it() -> None:
+    """Before the change the table grew by 400 a second on average, then by 2,000 until entries were old enough, then by 300."""
+    play = Play()
+    play >> windows(1, entries=1_000) >> windows(1, entries=1_800) >> opened(mode=Mode.ESTABLISHED_CREEP) << rehearses() >> rehearsed()
+    play << proposes("evict-silent") << intends() >> kept() << applies() >> applied() << tells("change.applied")
+    for entries in range(3_800, 9_801, 2_000):
+        play >> windows(1, entries=entries)
+    for entries in (10_100, 10_400, 10_700):
+        play >> windows(1, entries=entries)
+    play >> windows(1, entries=11_000) << tells("change.verified", "will be full soon")
+    for entries in range(11_300, 15_000, 300):
+        play >> windows(1, entries=entries)
+
+
 def test_where_nobody_is_hurt_a_change_must_stay_harmless_for_the_whole_trial() -> None:
     play = Play()
     play >> opened(mode=Mode.RST_FLOOD) << proposes("reset-meter") << intends() >> kept() << applies() >> applied()

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from netwatch.mitigate.health import Complaint, Probe, Sample, ServiceHealth, complaints, misjudges_windows, sample_of
-from netwatch.mitigate.verdict import Outcome, baseline, judge, remaining
+from netwatch.mitigate.verdict import Outcome, baseline, judge, remaining, with_growth
 from netwatch.model.window import FirewallWindow, Normal, ServiceWindow, Window
 from tests.mitigate.play import IMAP, SMTP, sample
 
@@ -135,6 +135,24 @@ def test_a_table_that_goes_on_filling_after_a_forecast_is() -> None:
     assert before.complaints == {Complaint.FILLING}
     assert remaining(before, [sample(11.0, entries=8_000), sample(12.0, entries=10_000)], (), LABEL) == {Complaint.FILLING}
     assert remaining(before, [sample(11.0, entries=8_000), sample(12.0, entries=8_200)], (), LABEL) == frozenset()
+
+
+def test_an_attack_that_had_just_begun_is_judged_by_how_fast_it_went_on_until_the_change_could_show() -> None:
+    """20 entries/s are usual; 200/s more begin 0.2 s before the change, which evicts what is idle for 3 s: from the fifth second on."""
+    before = baseline(10.0, [sample(8, entries=300), sample(9, entries=320), sample(10, entries=380)], (), LABEL, settle_s=4.0)
+    early = [sample(float(second), entries=380 + 220 * (second - 10)) for second in (11, 12, 13, 14)]
+    stopped = [sample(float(second), entries=1_260 + 30 * (second - 14)) for second in (15, 16, 17, 18)]
+    going_on = [sample(float(second), entries=1_260 + 220 * (second - 14)) for second in (15, 16, 17, 18)]
+    limit = 2_500
+
+    def complaints_of(samples: list[Sample], *, informed: bool) -> frozenset[Complaint]:
+        small = [msgspec.structs.replace(one, limit=limit) for one in samples]
+        known = msgspec.structs.replace(before, complaints=frozenset({Complaint.FILLING}))
+        return remaining(with_growth(known, small) if informed else known, small, (), LABEL)
+
+    assert complaints_of(early + stopped, informed=True) == frozenset()
+    assert complaints_of(early + going_on, informed=True) == {Complaint.FILLING}
+    assert complaints_of(early + stopped, informed=False) == {Complaint.FILLING}  # 30/s are more than half of the 40/s before
 
 
 def test_who_does_not_ask_is_not_missed() -> None:
