@@ -299,7 +299,8 @@ class Course:
             return
         change = self.plan.change
         if wanted and change.evict is not None and now_s >= self._evict_s:
-            self._evict_s = now_s + change.evict.repeat_s
+            # On a schedule of its own: a tick that comes a millisecond sooner than the last one did must not be passed over.
+            self._evict_s = max(self._evict_s + change.evict.repeat_s, now_s)
             self.orders.append(Evict(change))
         if wanted and now_s >= self._renew_s:
             self._renew_s = now_s + AGAIN_S  # until the driver has answered

@@ -1,5 +1,6 @@
 """The life of a mitigation, told as plays: from an incident to a change that helped, or was undone."""
 
+from netwatch.mitigate.events import Tick
 from netwatch.mitigate.ladder import with_life
 from netwatch.mitigate.orders import Apply, Intend, Rehearse
 from netwatch.mitigate.settings import OperatingMode
@@ -138,6 +139,16 @@ def test_what_is_evicted_is_evicted_again_while_it_lasts() -> None:
     play = until_verified(Play())
     play.quietly(30)
     assert play.evictions_s == [12 + 2 * number for number in range(16)]
+
+
+def test_what_is_evicted_each_second_is_so_although_ticks_come_a_little_sooner_or_later() -> None:
+    play = Play()
+    play >> opened(mode=Mode.ESTABLISHED_CREEP) << rehearses() >> rehearsed() << proposes("evict-silent") << intends() >> kept()
+    play << applies() >> applied() << tells("change.applied")
+    late_s = (0.004, 0.001, 0.003, 0.0, 0.002, 0.001, 0.0)
+    begin_s = play.now_s
+    play >> (lambda play: [Tick(begin_s + second + late) for second, late in enumerate(late_s, 1)])
+    assert [int(at_s - begin_s) for at_s in play.evictions_s] == list(range(1, 8))
 
 
 def test_a_mitigation_outlives_its_cause_by_the_hold_down_and_then_expires() -> None:
