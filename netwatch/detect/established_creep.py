@@ -9,7 +9,7 @@ What looks alike and is not: mail clients that wait in IDLE are established and 
 """
 
 from collections import deque
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
@@ -20,7 +20,7 @@ from netwatch.detect.level import Level
 from netwatch.detect.subjects import Subjects
 from netwatch.model.incident import Attribution, Evidence, Finding, Mode
 from netwatch.model.session import Census, FirewallProfile
-from netwatch.model.window import ServiceWindow, Window
+from netwatch.model.window import FirewallWindow, ServiceWindow, Window
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -41,7 +41,7 @@ class EstablishedCreepSettings(DetectorSettings, frozen=True):
     stuck_established_share: Share = 0.5  # of all entries
 
 
-class _Balance(NamedTuple):
+class _Balance(msgspec.Struct, frozen=True, gc=False):
     """One service at the end of a window."""
 
     at_s: float
@@ -56,6 +56,7 @@ class _Sessions:
 
     def __init__(self) -> None:
         self.balance: deque[_Balance] = deque(maxlen=self.LEAK_WINDOWS + 1)
+        self.kept: float | None = None  # share of the sessions opened over that span; None while that means nothing
         self.usual_kept = Level()
         self.suspect_s: float | None = None  # since when more is kept than usual
         self.grows = False
@@ -77,9 +78,11 @@ class _Sessions:
 
     def kept_share(self) -> float | None:
         """Of the sessions opened over the whole span, those that stayed; ``None`` while that means nothing."""
+        if len(self.balance) <= self.LEAK_WINDOWS:
+            return None
         first, last = self.balance[0], self.balance[-1]
         opened = last.opened - first.opened
-        if len(self.balance) <= self.LEAK_WINDOWS or opened < self.LEAK_WINDOWS:
+        if opened < self.LEAK_WINDOWS:
             return None
         return (last.established - first.established - last.picked_up + first.picked_up) / opened
 
@@ -93,10 +96,10 @@ class EstablishedCreep:
         self._health = FirewallHealth()
 
     def judge(self, window: Window) -> list[Finding]:
-        health = self._health.update(window)
-        return [finding for service in window.services if (finding := self._judge(window, service, health)) is not None]
+        health, stuck = self._health.update(window), self._may_be_stuck(window.firewall)
+        return [finding for service in window.services if (finding := self._judge(window, service, health, stuck=stuck)) is not None]
 
-    def _judge(self, window: Window, service: ServiceWindow, health: tuple[Evidence, ...]) -> Finding | None:
+    def _judge(self, window: Window, service: ServiceWindow, health: tuple[Evidence, ...], *, stuck: bool) -> Finding | None:
         label = service.service.label
         sessions = self._services.get(label)
         if sessions is None:
@@ -110,7 +113,7 @@ class EstablishedCreep:
             evidence, hurts = self._burst(sessions, window, service), True
             who = attribution.attribute(attribution.asked_of(service, window.duration_s))
             sessions.who = who or sessions.who
-        elif self._is_stuck(sessions, window, service):
+        elif stuck and self._is_stuck(sessions, window, service):
             evidence, hurts = self._stuck(sessions, window, service), harm.refuses_new_flows(window.firewall)
         elif self._is_leak(sessions, window):
             evidence = self._leak(sessions, window, service)
@@ -146,7 +149,7 @@ class EstablishedCreep:
             sessions.opened += service.handshakes_completed
             sessions.used += service.first_payloads
         sessions.grows, sessions.most = grows, max(sessions.most, service.established)
-        kept = sessions.kept_share()
+        sessions.kept = kept = sessions.kept_share()
         if kept is None:
             return
         if kept < 0.5 * (self._settings.usual_kept_share + self._settings.min_kept_share) or not sessions.usual_kept.warm:
@@ -157,32 +160,32 @@ class EstablishedCreep:
             sessions.suspect_s = sessions.balance[len(sessions.balance) // 2].at_s
 
     def _is_burst(self, sessions: _Sessions, window: Window, service: ServiceWindow) -> bool:
-        rules = self._settings
-        growth_per_s = sessions.growth_per_s(1)
-        completed_per_s = service.handshakes_completed / window.duration_s
-        if completed_per_s == 0 or growth_per_s < max(rules.min_burst_per_s, rules.min_kept_share * completed_per_s):
+        rules, completed = self._settings, service.handshakes_completed
+        if completed == 0 or service.first_payloads > rules.max_used_share * completed:
             return False
-        if service.first_payloads > rules.max_used_share * service.handshakes_completed:
+        growth_per_s = sessions.growth_per_s(1)
+        if growth_per_s < max(rules.min_burst_per_s, rules.min_kept_share * (completed / window.duration_s)):
             return False
         return harm.time_to_full_s(window.firewall, growth_per_s) < rules.burst_full_in_s
 
+    def _may_be_stuck(self, firewall: FirewallWindow) -> bool:
+        """Is the table full of assured entries? Those picked up mid-stream and never answered early drop can evict."""
+        rules = self._settings
+        return firewall.fill_ratio >= rules.stuck_fill_ratio and firewall.assured >= rules.stuck_established_share * firewall.entries
+
     def _is_stuck(self, sessions: _Sessions, window: Window, service: ServiceWindow) -> bool:
-        rules, firewall, census = self._settings, window.firewall, window.census
-        if firewall.fill_ratio < rules.stuck_fill_ratio or service.established < rules.stuck_established_share * firewall.entries:
+        rules, census = self._settings, window.census
+        if service.established < rules.stuck_established_share * window.firewall.entries:
             return False
-        if firewall.assured < rules.stuck_established_share * firewall.entries:
-            return False  # picked up mid-stream and never answered: early drop can evict them
         return sessions.told or (census is not None and _idle_share(census) >= rules.min_idle_share)
 
     def _is_leak(self, sessions: _Sessions, window: Window) -> bool:
         rules, census = self._settings, window.census
-        kept = sessions.kept_share()
-        if kept is None or sessions.suspect_s is None or census is None:
+        if sessions.kept is None or sessions.suspect_s is None or census is None or sessions.kept < rules.min_kept_share:
             return False
         growth_per_s = sessions.growth_per_s(sessions.LEAK_WINDOWS)
         return (
-            kept >= rules.min_kept_share
-            and sessions.usual_kept.value <= rules.usual_kept_share
+            sessions.usual_kept.value <= rules.usual_kept_share
             and growth_per_s >= rules.min_leak_per_s
             and _idle_share(census) >= rules.min_idle_share
             and harm.time_to_full_s(window.firewall, growth_per_s) < rules.leak_full_in_s
@@ -207,7 +210,7 @@ class EstablishedCreep:
         return (*found, *_idle(window.census))
 
     def _leak(self, sessions: _Sessions, window: Window, service: ServiceWindow) -> tuple[Evidence, ...]:
-        kept = sessions.kept_share() or 0.0
+        kept = sessions.kept or 0.0
         text = f"{facts.percent(kept)} of the sessions opened stay open, normally {facts.percent(max(sessions.usual_kept.value, 0.0))}"
         return (
             facts.traffic("kept_share", kept, text),

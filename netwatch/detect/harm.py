@@ -67,16 +67,15 @@ class MissingHandshakes:
 
     def __init__(self) -> None:
         self.missing = 0.0
-        self.since_s = float("-inf")  # begin of the run of windows that lacked many
 
     def update(self, window: Window, *, completed: int, level_per_s: float, spread_per_s: float) -> bool:
         """Add one window; is the service's health down?"""
+        expected_per_s = self.EXPECTED_SHARE * level_per_s
+        missing = self.missing + (expected_per_s * window.duration_s - completed)
+        if missing <= 0.0:
+            self.missing = 0.0
+            return False
         alarm = max(self.MIN_MISSING, self.SPREADS * spread_per_s)
-        shortfall = self.EXPECTED_SHARE * level_per_s * window.duration_s - completed
-        if completed >= self.MANY_SHARE * level_per_s * window.duration_s:
-            self.since_s = window.end_s
-        elif self.since_s == float("-inf"):
-            self.since_s = window.start_s
         # The ceiling lets a service that works again be healthy again within a few windows.
-        self.missing = min(max(0.0, self.missing + shortfall), self.MOST * alarm + self.EXPECTED_SHARE * level_per_s)
+        self.missing = min(missing, self.MOST * alarm + expected_per_s)
         return self.missing >= alarm

@@ -19,9 +19,10 @@ class FirewallHealth:
         completed, level_per_s, variance = 0, 0.0, 0.0
         for service in window.services:
             if not service.warming:
+                normal = service.normal_completed
                 completed += service.handshakes_completed
-                level_per_s += service.normal_completed.level
-                variance += service.normal_completed.spread**2
+                level_per_s += normal.level
+                variance += normal.spread**2
         if self._missing.update(window, completed=completed, level_per_s=level_per_s, spread_per_s=variance**0.5):
             completed_per_s = completed / window.duration_s
             text = f"{facts.number(completed_per_s)} handshakes/s completed over all services, normally {facts.number(level_per_s)}"

@@ -21,6 +21,8 @@ MISSED_PACKETS = 100.0
 NEVER_ALONE_PER_S, ALONE_S = 20.0, 10.0
 """Normal handshakes of a service that is missed when nobody asks, and for how long nobody must ask."""
 
+NOT_YET = float("-inf")
+
 
 class Outage:
     """The run of windows in which one service did not answer. Its normals are kept from before the run."""
@@ -30,8 +32,8 @@ class Outage:
         self.since_s = 0.0
         self.normal = Normal(0.0, 0.0)  # handshakes (UDP: answers) before it
         self.missed = 0.0  # handshakes, since it began
-        self._asked_s: float | None = None  # when somebody last asked
-        self._heard_s: float | None = None  # when any packet at all was last seen
+        self._asked_s = NOT_YET  # when somebody last asked
+        self._heard_s = NOT_YET  # when any packet at all was last seen
         self._missing = MissingHandshakes()
         self._answers = Level()  # of a UDP service, which brings no normal of its own
 
@@ -55,11 +57,12 @@ class Outage:
         if self.windows == 0:
             self.missed = 0.0
             self.normal = Normal(self._answers.value, self._answers.spread) if udp else service.normal_completed
-        level_per_s = self.normal.level
-        down = self._missing.update(window, completed=completed, level_per_s=level_per_s, spread_per_s=self.normal.spread)
-        usual = level_per_s * window.duration_s
-        silent_since_s = self._missed_since_s(window, service, completed)
-        if completed < FEW_SHARE * usual and silent_since_s is not None:
+        normal = self.normal
+        down = self._missing.update(window, completed=completed, level_per_s=normal.level, spread_per_s=normal.spread)
+        usual = normal.level * window.duration_s
+        asked = self._listen(window, service)
+        silent_since_s = self._missed_since_s(window, service, asked, completed) if completed < FEW_SHARE * usual else None
+        if silent_since_s is not None:
             self.since_s = silent_since_s if self.windows == 0 else self.since_s
             self.windows += 1
             self.missed += usual - completed
@@ -69,12 +72,18 @@ class Outage:
             self._answers.learn(completed / window.duration_s)
         return False
 
-    def _missed_since_s(self, window: Window, service: ServiceWindow, completed: int) -> float | None:
-        """Since when answers are missed; ``None`` if whoever asks is served, or nobody has to ask."""
+    def _listen(self, window: Window, service: ServiceWindow) -> int:
+        """Note when somebody asked and when anything was heard; return how many asked."""
         asked = max(service.new_attempts + service.syn_retransmitted, service.syn)
         # Who has only now come to be watched was served in the window before.
-        self._asked_s = window.end_s if asked else window.start_s if self._asked_s is None else self._asked_s
-        self._heard_s = window.end_s if window.firewall.packets else window.start_s if self._heard_s is None else self._heard_s
+        if asked or self._asked_s == NOT_YET:
+            self._asked_s = window.end_s if asked else window.start_s
+        if window.firewall.packets or self._heard_s == NOT_YET:
+            self._heard_s = window.end_s if window.firewall.packets else window.start_s
+        return asked
+
+    def _missed_since_s(self, window: Window, service: ServiceWindow, asked: int, completed: int) -> float | None:
+        """Since when answers are missed; ``None`` if whoever asks is served, or nobody has to ask."""
         if asked:
             return window.start_s if completed <= VAIN_SHARE * asked else None
         if window.firewall.packets == 0:

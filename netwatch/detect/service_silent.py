@@ -54,7 +54,7 @@ class ServiceSilent:
         label = service.service.label
         silence = self._services.get(label)
         if silence is None:
-            if is_served(window, service) and not service.warming:
+            if _needs_no_memory(window, service):
                 return None
             silence = self._services.touch(label)
         down = silence.outage.update(window, service) and silence.outage.windows >= self._settings.windows
@@ -76,8 +76,7 @@ class ServiceSilent:
     def _is_asked_in_vain(self, silence: _Silence, window: Window, service: ServiceWindow) -> bool:
         """No normal is known, but many ask, ask again, and nobody is answered."""
         rules = self._settings
-        one_sided = service.packets_out == 0 and service.acks_in > rules.max_one_sided_acks * service.syn
-        if service.handshakes_completed or service.synack or one_sided:
+        if service.handshakes_completed or service.synack or self._is_one_sided(service):
             silence.vain_windows = silence.vain_asked = silence.vain_sources = 0
             return False
         if service.syn:
@@ -86,9 +85,14 @@ class ServiceSilent:
             silence.vain_windows += 1
             silence.vain_asked += service.syn
             silence.vain_sources = max(silence.vain_sources, service.distinct_sources)
+        if not service.warming or silence.vain_windows <= rules.windows:
+            return False
         repeated = service.syn_retransmitted >= rules.min_repeated_share * service.syn > 0
-        enough = silence.vain_asked >= rules.min_asked and silence.vain_sources >= rules.min_sources
-        return service.warming and repeated and enough and silence.vain_windows > rules.windows
+        return repeated and silence.vain_asked >= rules.min_asked and silence.vain_sources >= rules.min_sources
+
+    def _is_one_sided(self, service: ServiceWindow) -> bool:
+        """Does the tap see nothing but the clients' side of sessions that go on?"""
+        return service.packets_out == 0 and service.acks_in > self._settings.max_one_sided_acks * service.syn
 
     @staticmethod
     def _health(window: Window, service: ServiceWindow, normal: str) -> Evidence:
@@ -121,3 +125,10 @@ class ServiceSilent:
             f"{facts.number(back_per_s)} packets/s come back"
         )
         return facts.traffic("attempts_per_s", asked_per_s, text)
+
+
+def _needs_no_memory(window: Window, service: ServiceWindow) -> bool:
+    """Is a service that nothing is remembered of served, or answering while its normal is not known yet? UDP always needs a memory."""
+    if service.warming:
+        return service.service.protocol == "tcp" and (not service.syn or service.handshakes_completed + service.synack > 0)
+    return is_served(window, service)

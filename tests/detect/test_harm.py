@@ -5,7 +5,7 @@ import pytest
 from netwatch.detect import harm
 from netwatch.model.session import FirewallProfile
 from netwatch.model.window import FirewallWindow
-from tests.detect.windows import LINUX, NO_EARLY_DROP, T0, window
+from tests.detect.windows import LINUX, NO_EARLY_DROP, window
 
 
 def firewall(*, dropped_full: int = 0, new_sessions: int = 0) -> FirewallWindow:
@@ -68,10 +68,3 @@ def test_health_comes_back_within_seconds_after_a_long_outage() -> None:
     healthy = [not missing.update(window(600 + second), completed=120, level_per_s=120.0, spread_per_s=11.0) for second in range(10)]
     assert healthy.index(True) <= 6
     assert all(healthy[6:])
-
-
-def test_the_run_of_bad_windows_has_a_begin() -> None:
-    missing = harm.MissingHandshakes()
-    for second, completed in enumerate([120, 120, 10, 0, 0]):
-        missing.update(window(second), completed=completed, level_per_s=120.0, spread_per_s=11.0)
-    assert missing.since_s == T0 + 2
