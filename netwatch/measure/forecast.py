@@ -7,11 +7,9 @@ same way, that is the slope now.
 """
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
-from functools import lru_cache
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import pairwise
 
 from netwatch.model.session import FirewallProfile, TableCounts
 
@@ -24,44 +22,52 @@ EVICTION_NODES = 16.0
 """Early drop looks at 8 buckets (NF_CT_EVICTION_RANGE, net/netfilter/nf_conntrack_core.c), and each entry hangs in two."""
 
 
+Point = tuple[float, int]
+"""A time and the entries then."""
+
+
 class FillForecast:
     """The table's entries over the last half minute."""
 
     def __init__(self) -> None:
-        self._points: deque[tuple[float, int]] = deque(maxlen=MOST_POINTS)
+        self._points: deque[Point] = deque()
+        self._slopes: list[float] = []  # of all pairs of points, sorted: a point more or less is 31 of 496
 
     def update(self, at_s: float, entries: int) -> None:
         """Add a point; one that is not later than the last replaces it."""
         while self._points and self._points[-1][0] >= at_s:
-            self._points.pop()
-        self._points.append((at_s, entries))
-        while len(self._points) > 2 and self._points[0][0] < at_s - LONG_S:
-            self._points.popleft()
+            self._leave(self._points.pop())
+        newest = (at_s, entries)
+        for point in self._points:
+            insort(self._slopes, _slope_per_s(point, newest))
+        self._points.append(newest)
+        while len(self._points) > MOST_POINTS or (len(self._points) > 2 and self._points[0][0] < at_s - LONG_S):
+            self._leave(self._points.popleft())
+
+    def _leave(self, gone: Point) -> None:
+        for point in self._points:
+            del self._slopes[bisect_left(self._slopes, _slope_per_s(point, gone))]
 
     @property
     def slope_per_s(self) -> float:
         """Entries gained per second now; 0 before there are two points."""
-        if len(self._points) < 2:
+        if not self._slopes:
             return 0.0
-        at_s, entries = np.array(self._points).T
-        earlier, later = _pairs(len(at_s))
-        long_per_s = float(np.median((entries[later] - entries[earlier]) / (at_s[later] - at_s[earlier])))
-        steps = np.diff(entries[-SHORT_POINTS:])
-        if len(steps) < SHORT_POINTS - 1:
+        pairs = len(self._slopes)
+        long_per_s = 0.5 * (self._slopes[(pairs - 1) // 2] + self._slopes[pairs // 2])
+        newest = list(self._points)[-SHORT_POINTS:]
+        if len(newest) < SHORT_POINTS:
             return long_per_s
-        short_per_s = float((entries[-1] - entries[-SHORT_POINTS]) / (at_s[-1] - at_s[-SHORT_POINTS]))
-        if (steps > 0).all():
+        short_per_s = _slope_per_s(newest[0], newest[-1])
+        grew = [after > before for (_, before), (_, after) in pairwise(newest)]
+        if all(grew):
             return max(long_per_s, short_per_s)
-        if (steps <= 0).all():
-            return min(long_per_s, short_per_s)
-        return long_per_s
+        return long_per_s if any(grew) else min(long_per_s, short_per_s)
 
 
-@lru_cache(maxsize=MOST_POINTS)
-def _pairs(points: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """All pairs of points, as two lists of indices."""
-    earlier, later = np.triu_indices(points, k=1)
-    return earlier, later
+def _slope_per_s(one: Point, other: Point) -> float:
+    """The same, to the last bit, whichever comes first."""
+    return (other[1] - one[1]) / (other[0] - one[0])
 
 
 def time_to_full_s(entries: int, limit: int, slope_per_s: float) -> float | None:
