@@ -29,7 +29,7 @@ FORGOTTEN_AT = 1024
 KINDS = 16
 """Different MSS that are counted for one service: a prefix may hold servers of several kinds."""
 
-SYN_ACK = int(TcpFlag.SYN | TcpFlag.ACK)
+SYN_ACK, HAS_MSS = int(TcpFlag.SYN | TcpFlag.ACK), int(TcpOption.MSS)
 
 
 class SegmentSizes:
@@ -45,13 +45,17 @@ class SegmentSizes:
 
     def learn(self, packets: Rows, tracked: Rows) -> None:
         """Look at some packets of a block that has been classified."""
-        first, said = packets[:LOOKED_AT], tracked[:LOOKED_AT]
-        answers = (first["tcp_flags"] & SYN_ACK == SYN_ACK) & (said["service"] > 0) & (said["toward_service"] == 0)
-        answers &= first["tcp_options"] & int(TcpOption.MSS) != 0
-        found = np.flatnonzero(answers)[:COUNTED]
-        for row, mss in zip(said["service"][found].tolist(), first["mss"][found].tolist(), strict=True):
+        answers = np.flatnonzero(packets["tcp_flags"][:LOOKED_AT] & SYN_ACK == SYN_ACK)
+        fields = (tracked["service"], tracked["toward_service"], packets["tcp_options"], packets["mss"])
+        counted = 0
+        for row, toward, options, mss in zip(*(field[answers].tolist() for field in fields), strict=True):
+            if not row or toward or not options & HAS_MSS:
+                continue
             if mss and row not in self._left_out:
                 self._count(row, mss)
+            counted += 1
+            if counted == COUNTED:
+                return
 
     def _count(self, row: int, mss: int) -> None:
         counts = self._counts.setdefault(row, {})
