@@ -48,7 +48,8 @@ class TableFull:
             evidence, hurts = self._full(window), harm.refuses_new_flows(firewall)
         elif (left_s := self._forecast_s(window)) is not None:
             refused = self._refused_when_full(window)
-            evidence, hurts = self._filling(window, left_s, refused), refused >= harm.REFUSED_SHARE_THAT_HURTS
+            hurts = refused >= harm.REFUSED_SHARE_THAT_HURTS
+            evidence = self._filling(window, left_s, refused, hurts=hurts)
         else:
             self._onset_s = None
             return []
@@ -102,13 +103,18 @@ class TableFull:
             facts.state("dropped_per_s", dropped_per_s, dropped),
         )
 
-    def _filling(self, window: Window, left_s: float, refused: float) -> tuple[Evidence, ...]:
+    def _filling(self, window: Window, left_s: float, refused: float, *, hurts: bool) -> tuple[Evidence, ...]:
         firewall = window.firewall
         slope_per_s = max(firewall.fill_slope_per_s, self._growth.entries_per_s(self._settings.growing_windows))
         text = f"full in {facts.duration(left_s)} at {facts.number(slope_per_s)} entries/s; {facts.fill(firewall)}"
+        when_full = facts.state("refused_when_full", refused, f"{facts.percent(refused)} of new flows would be dropped then")
+        if not hurts:
+            when_full = facts.state(
+                "early_drop_makes_room", 1.0 - refused, f"early drop will make room for {facts.percent(1.0 - refused)} of new flows"
+            )
         return (
             facts.state("time_to_full_s", left_s, text),
-            facts.state("refused_when_full", refused, f"{facts.percent(refused)} of new flows would be dropped then"),
+            when_full,
             facts.state("fill_ratio", firewall.fill_ratio, facts.fill(firewall)),
         )
 

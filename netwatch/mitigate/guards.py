@@ -20,11 +20,8 @@ from netwatch.model.change import Rehearsal
 from netwatch.model.incident import Incident, Severity
 from netwatch.model.service import Service
 
-FORECAST, REFUSED_WHEN_FULL = "time_to_full_s", "refused_when_full"
-"""The evidence that a table will be full and refuse new flows: a warning that says so may be acted on before there is harm."""
-
-REFUSED_SHARE_THAT_HURTS = 0.01
-"""Of new flows; where fewer are refused, early drop makes room in a full table."""
+FORECAST, MAKES_ROOM = "time_to_full_s", "early_drop_makes_room"
+"""The evidence that a table will be full, and that this will hurt nobody. A warning with only the first may be acted on ahead of harm."""
 
 KINDS_NEEDED = 2
 OF_ONE_PACKET = frozenset({"SYN_SENT", "SYN_RECV", "UDP_UNREPLIED"})
@@ -194,8 +191,8 @@ def one_way_paths(request: Request) -> Refusal | None:
 
 def _harm_is_forecast(incident: Incident) -> bool:
     """The table will be full, and early drop will not make room then."""
-    values = {item.name: item.value for item in incident.evidence}
-    return FORECAST in values and values.get(REFUSED_WHEN_FULL, 1.0) >= REFUSED_SHARE_THAT_HURTS
+    names = {item.name for item in incident.evidence}
+    return FORECAST in names and MAKES_ROOM not in names
 
 
 def evidence(request: Request) -> Refusal | None:

@@ -81,11 +81,16 @@ def half_open(second: int) -> Window:
 def test_a_rise_that_early_drop_will_absorb_is_a_warning() -> None:
     found = judged(detector(), [*quiet(entries=100_000), *(half_open(second) for second in range(20, 36))])
     assert {finding.severity for finding in found} == {Severity.WARNING}
+    assert all(evidence(finding)["early_drop_makes_room"] > 0.99 for finding in found)
+    assert not any("refused_when_full" in evidence(finding) for finding in found)
 
 
 def test_without_eviction_the_same_rise_is_critical() -> None:
-    windows = [*quiet(entries=100_000), *(filling(second, 6_000, 100_000) for second in range(20, 26))]
-    assert {finding.severity for finding in judged(detector(NO_EARLY_DROP), windows)} == {Severity.CRITICAL}
+    windows = [*quiet(entries=100_000), *(half_open(second) for second in range(20, 26))]
+    found = judged(detector(NO_EARLY_DROP), windows)
+    assert {finding.severity for finding in found} == {Severity.CRITICAL}
+    assert {evidence(finding)["refused_when_full"] for finding in found} == {1.0}
+    assert not any("early_drop_makes_room" in evidence(finding) for finding in found)
 
 
 def test_entries_that_time_out_before_the_table_is_full_only_warm_it_up() -> None:

@@ -51,8 +51,8 @@ def test_nothing_stands_in_the_way_of_a_plan_that_is_right() -> None:
 def test_a_table_that_will_be_full_of_what_gives_way_is_no_harm() -> None:
     """Early drop then makes room for nearly every newcomer, as on a table with as many buckets as entries."""
     found = weak(severity=Severity.WARNING, names=("time_to_full_s", "new_per_s"))
-    for refused_share, stands_in_the_way in ((0.001, True), (0.5, False)):
-        told = Evidence("refused_when_full", refused_share, EvidenceKind.STATE, "")
+    for name, stands_in_the_way in (("early_drop_makes_room", True), ("refused_when_full", False)):
+        told = Evidence(name, 0.5, EvidenceKind.STATE, "")
         refusal = first_refusal(request(incident=msgspec.structs.replace(found, evidence=(*found.evidence, told))))
         assert (refusal is not None and "no harm is forecast" in refusal.text) is stands_in_the_way
 
