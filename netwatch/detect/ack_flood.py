@@ -55,8 +55,8 @@ class AckFlood:
         return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
 
     def _judge(self, window: Window, service: ServiceWindow) -> Finding | None:
-        stray = _stray(service)
-        if min(stray, service.acks_in) < self._settings.min_stray_per_s * window.duration_s:
+        least = self._settings.min_stray_per_s * window.duration_s
+        if service.acks_in < least or (stray := _stray(service)) < least:
             return None
         label = service.service.label
         flood = self._floods.touch(label)

@@ -114,15 +114,18 @@ class AsymmetricRouting:
         return paths.share >= ease * max(rules.min_one_sided_share, rules.times_usual * paths.usual_share)
 
     def _learn(self, paths: _Paths, window: Window, service: ServiceWindow) -> None:
-        """Learn what is usual, but not from what already looks like a step: half of the way there is enough to be careful."""
+        """Learn what is usual, but not from what already looks like a step."""
         paths.told = False
-        suspicious = max(0.5 * self._settings.min_one_sided_share, 2.0 * paths.usual_share)
-        if paths.flows >= self._settings.warm_flows and paths.share >= suspicious:
+        if paths.flows >= self._settings.warm_flows and self._is_suspicious(paths):
             return
         paths.flows += service.one_sided_flows + service.two_sided_flows
         paths.usual_one_sided += service.one_sided_flows
         paths.usual_peers = _with(paths.usual_peers, service.one_sided_prefixes, 1.0)
         paths.usual_strangers.learn((service.invalid + service.picked_up) / window.duration_s)
+
+    def _is_suspicious(self, paths: _Paths) -> bool:
+        """Half of the way to a step is enough to be careful."""
+        return paths.share >= 0.5 * self._settings.min_one_sided_share and paths.share >= 2.0 * paths.usual_share
 
     def _finding(self, paths: _Paths, window: Window, service: ServiceWindow) -> Finding:
         paths.told = True

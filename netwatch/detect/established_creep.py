@@ -148,7 +148,9 @@ class EstablishedCreep:
         if grows:
             sessions.opened += service.handshakes_completed
             sessions.used += service.first_payloads
-        sessions.grows, sessions.most = grows, max(sessions.most, service.established)
+        sessions.grows = grows
+        if sessions.most < service.established:
+            sessions.most = service.established
         sessions.kept = kept = sessions.kept_share()
         if kept is None:
             return

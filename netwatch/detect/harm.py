@@ -75,7 +75,12 @@ class MissingHandshakes:
         if missing <= 0.0:
             self.missing = 0.0
             return False
-        alarm = max(self.MIN_MISSING, self.SPREADS * spread_per_s)
+        alarm = self.SPREADS * spread_per_s
+        if alarm < self.MIN_MISSING:  # not max(): its call takes as long as all the rest, and this is asked of every service
+            alarm = self.MIN_MISSING
+        self.missing = missing
         # The ceiling lets a service that works again be healthy again within a few windows.
-        self.missing = min(missing, self.MOST * alarm + expected_per_s)
-        return self.missing >= alarm
+        ceiling = self.MOST * alarm + expected_per_s
+        if missing > ceiling:
+            self.missing = ceiling
+        return missing >= alarm

@@ -19,7 +19,9 @@ class Level:
     def learn(self, value: float) -> None:
         """Take in one value; early ones weigh more, so that the level does not start from zero."""
         self.learned += 1
-        weight = max(self.WEIGHT, 1.0 / self.learned)
+        weight = 1.0 / self.learned
+        if weight < self.WEIGHT:
+            weight = self.WEIGHT
         distance = abs(value - self.value) if self.learned > 1 else 0.0
         self.value += weight * (value - self.value)
         self.spread += weight * (distance - self.spread)

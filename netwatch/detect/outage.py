@@ -49,7 +49,7 @@ class Outage:
     def update(self, window: Window, service: ServiceWindow) -> bool:
         """Take in a window; does the service lack so many handshakes that its health is down?"""
         udp = service.service.protocol == "udp"
-        completed = answered(service)
+        completed = service.two_sided_flows if udp else service.handshakes_completed
         if service.warming or (udp and not self._answers.warm):
             if udp:
                 self._answers.learn(completed / window.duration_s)
@@ -74,12 +74,19 @@ class Outage:
 
     def _listen(self, window: Window, service: ServiceWindow) -> int:
         """Note when somebody asked and when anything was heard; return how many asked."""
-        asked = max(service.new_attempts + service.syn_retransmitted, service.syn)
+        end_s = window.end_s
+        asked = service.new_attempts + service.syn_retransmitted
+        if asked < service.syn:
+            asked = service.syn
         # Who has only now come to be watched was served in the window before.
-        if asked or self._asked_s == NOT_YET:
-            self._asked_s = window.end_s if asked else window.start_s
-        if window.firewall.packets or self._heard_s == NOT_YET:
-            self._heard_s = window.end_s if window.firewall.packets else window.start_s
+        if asked:
+            self._asked_s = end_s
+        elif self._asked_s == NOT_YET:
+            self._asked_s = window.start_s
+        if window.firewall.packets:
+            self._heard_s = end_s
+        elif self._heard_s == NOT_YET:
+            self._heard_s = window.start_s
         return asked
 
     def _missed_since_s(self, window: Window, service: ServiceWindow, asked: int, completed: int) -> float | None:

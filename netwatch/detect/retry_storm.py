@@ -49,11 +49,12 @@ class _Aftermath:
 
     def follow(self, window: Window, service: ServiceWindow, min_outage_s: float) -> None:
         """Notice when an outage ends."""
-        was, since_s, missed = self.outage.windows, self.outage.since_s, self.outage.missed
-        self.down = self.outage.update(window, service) or (self.down and not self.outage.healthy)
+        outage = self.outage
+        was, since_s, missed = outage.windows, outage.since_s, outage.missed
+        self.down = outage.update(window, service) or (self.down and not outage.healthy)
         if was == 0:
             self.usual = service.normal_attempts
-        if was and self.outage.healthy and window.start_s - since_s >= min_outage_s:
+        elif outage.healthy and window.start_s - since_s >= min_outage_s:
             if window.start_s - self.ended_s > min_outage_s or self.before.level == 0.0:
                 self.before = self.usual
             self.ended_s, self.lasted_s, self.missed = window.start_s, window.start_s - since_s, missed

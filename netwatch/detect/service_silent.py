@@ -76,6 +76,8 @@ class ServiceSilent:
     def _is_asked_in_vain(self, silence: _Silence, window: Window, service: ServiceWindow) -> bool:
         """No normal is known, but many ask, ask again, and nobody is answered."""
         rules = self._settings
+        if not service.syn and not silence.vain_windows:
+            return False
         if service.handshakes_completed or service.synack or self._is_one_sided(service):
             silence.vain_windows = silence.vain_asked = silence.vain_sources = 0
             return False

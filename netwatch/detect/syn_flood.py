@@ -69,21 +69,20 @@ class SynFlood:
         self._floods: Subjects[_Flood] = Subjects(_Flood)
 
     def judge(self, window: Window) -> list[Finding]:
-        return [finding for service in window.services if (finding := self._judge(window, service)) is not None]
+        calm_below = self._settings.cusum_drift * self._settings.min_unfinished_per_s * window.duration_s
+        found = []
+        for seen in window.services:
+            if seen.service.protocol == "tcp":
+                service = seen if window.sampled_one_in == 1 else sampled.estimated(seen, window.sampled_one_in)
+                calm = service.syn - service.syn_retransmitted - service.handshakes_completed < calm_below
+                flood = self._floods.get(service.service.label) if calm else self._floods.touch(service.service.label)
+                if flood is not None and (finding := self._judge(flood, window, seen, service)) is not None:
+                    found.append(finding)
+        return found
 
-    def _judge(self, window: Window, seen: ServiceWindow) -> Finding | None:
-        one_in = window.sampled_one_in
-        service = seen if one_in == 1 else sampled.estimated(seen, one_in)
-        unfinished = service.syn - service.syn_retransmitted - service.handshakes_completed
-        calm = unfinished < self._settings.cusum_drift * self._settings.min_unfinished_per_s * window.duration_s
-        if (calm and not len(self._floods)) or service.service.protocol != "tcp":
-            return None
-        label = service.service.label
-        flood = self._floods.get(label)
-        if flood is None:
-            if calm:
-                return None
-            flood = self._floods.touch(label)
+    def _judge(self, flood: _Flood, window: Window, seen: ServiceWindow, service: ServiceWindow) -> Finding | None:
+        """``service`` is what was ``seen``, or of sampled packets what it stands for."""
+        label, one_in = service.service.label, window.sampled_one_in
         if flood.sum == 0.0:
             self._begin(flood, window, service)
         whole = one_in == 1  # else it is not known what was completed

@@ -39,14 +39,20 @@ class UdpStateFloodSettings(DetectorSettings, frozen=True):
     cusum_ceiling: Positive = 4.0
 
 
+class _Usual(msgspec.Struct, frozen=True):
+    """What is normal for one subject, attempts per second."""
+
+    level: float
+    spread: float
+    warming: bool
+
+
 class _Asked(msgspec.Struct, frozen=True):
     """One subject's part of a window, per second."""
 
     attempts: float
     answered: float
-    level: float
-    spread: float
-    warming: bool
+    usual: _Usual
 
 
 class _Flood:
@@ -54,9 +60,7 @@ class _Flood:
         self.sum = 0.0
         self.onset_s = 0.0
         self.sources = 0
-        self.level = 0.0  # the normal when it began: a long flood must not become its own normal
-        self.spread = 0.0
-        self.warming = False
+        self.usual = _Usual(0.0, 0.0, warming=True)  # when it began: a long flood must not become its own normal
 
 
 class UdpStateFlood:
@@ -65,51 +69,52 @@ class UdpStateFlood:
     def __init__(self, settings: UdpStateFloodSettings, profile: FirewallProfile) -> None:
         self._settings = settings
         self._profile = profile
+        self._least_per_s = settings.cusum_drift * settings.min_unanswered_per_s  # attempts; fewer add nothing to a sum
         self._floods: Subjects[_Flood] = Subjects(_Flood)
         self._elsewhere = Level()  # new UDP entries per second outside every service
 
     def judge(self, window: Window) -> list[Finding]:
-        found = []
+        found: list[Finding | None] = []
         at_services = 0
         for service in window.services:
             if service.service.protocol == "udp":
                 at_services += service.new_sessions
-                finding = self._judge(window, service.service.label, self._of_service(window, service), service)
-                found += [finding] if finding else []
+                attempts_per_s = max(service.new_attempts, service.new_sessions) / window.duration_s
+                if self._is_of_interest(service.service.label, attempts_per_s):
+                    asked = self._of_service(window, service, attempts_per_s)
+                    found.append(self._judge(window, service.service.label, asked, service))
         elsewhere_per_s = max(0, window.firewall.new_udp - at_services) / window.duration_s
-        finding = self._judge(window, WHOLE_FIREWALL, self._of_the_rest(window, elsewhere_per_s), None)
-        found += [finding] if finding else []
+        if self._is_of_interest(WHOLE_FIREWALL, elsewhere_per_s):
+            found.append(self._judge(window, WHOLE_FIREWALL, self._of_the_rest(window, elsewhere_per_s), None))
         if self._floods.get(WHOLE_FIREWALL) is None:
             self._elsewhere.learn(elsewhere_per_s)
-        return found
+        return [finding for finding in found if finding is not None]
+
+    def _is_of_interest(self, subject: str, attempts_per_s: float) -> bool:
+        """Could this begin a flood, or does one last?"""
+        return attempts_per_s >= self._least_per_s or self._floods.get(subject) is not None
 
     @staticmethod
-    def _of_service(window: Window, service: ServiceWindow) -> _Asked:
-        return _Asked(
-            attempts=max(service.new_attempts, service.new_sessions) / window.duration_s,
-            answered=service.two_sided_flows / window.duration_s,
-            level=service.normal_attempts.level,
-            spread=service.normal_attempts.spread,
-            warming=service.warming,
-        )
+    def _of_service(window: Window, service: ServiceWindow, attempts_per_s: float) -> _Asked:
+        normal = service.normal_attempts
+        usual = _Usual(normal.level, normal.spread, service.warming)
+        return _Asked(attempts_per_s, service.two_sided_flows / window.duration_s, usual)
 
     def _of_the_rest(self, window: Window, per_s: float) -> _Asked:
         """Outside services nobody counts answers, but unanswered entries are the ones that stay unreplied."""
         unreplied = count(window, (SessionState.UDP_UNREPLIED,)) / max(count(window, UDP), 1)
-        return _Asked(per_s, per_s * (1.0 - unreplied), self._elsewhere.value, self._elsewhere.spread, not self._elsewhere.warm)
+        return _Asked(per_s, per_s * (1.0 - unreplied), _Usual(self._elsewhere.value, self._elsewhere.spread, not self._elsewhere.warm))
 
     def _judge(self, window: Window, subject: str, asked: _Asked, service: ServiceWindow | None) -> Finding | None:
         rules = self._settings
         flood = self._floods.get(subject)
+        excess_per_s = self._excess_per_s(asked.usual if flood is None else flood.usual, window, asked)
         if flood is None:
-            if asked.attempts < rules.cusum_drift * rules.min_unanswered_per_s:
+            if excess_per_s < self._least_per_s:
                 return None
             flood = self._floods.touch(subject)
-        if flood.sum == 0.0:
-            flood.onset_s, flood.sources = window.start_s, 0
-            flood.level, flood.spread, flood.warming = asked.level, asked.spread, asked.warming
-        filling_per_s = self._filling_per_s(window)
-        strength = self._excess_per_s(flood, window, asked) / max(rules.min_unanswered_per_s, rules.harmful_share * filling_per_s)
+            flood.onset_s, flood.usual = window.start_s, asked.usual
+        strength = excess_per_s / max(rules.min_unanswered_per_s, rules.harmful_share * self._filling_per_s(window))
         gain = (strength - rules.cusum_drift) * window.duration_s
         flood.sum = min(max(0.0, flood.sum + gain), rules.cusum_ceiling)
         if flood.sum == 0.0:
@@ -132,17 +137,17 @@ class UdpStateFlood:
             attribution=who,
         )
 
-    def _excess_per_s(self, flood: _Flood, window: Window, asked: _Asked) -> float:
+    def _excess_per_s(self, usual: _Usual, window: Window, asked: _Asked) -> float:
         """Attempts beyond the normal that are not answered; all beyond the normal where their entries crowd the table."""
         rules = self._settings
-        normal_per_s = 0.0 if flood.warming else flood.level
-        beyond_per_s = asked.attempts - (0.0 if flood.warming else flood.level + 2.0 * max(flood.spread, 0.1 * flood.level, 1.0))
+        normal_per_s = 0.0 if usual.warming else usual.level
+        beyond_per_s = asked.attempts - (0.0 if usual.warming else usual.level + 2.0 * max(usual.spread, 0.1 * usual.level, 1.0))
         ratio = asked.answered / asked.attempts if asked.attempts else 1.0
         crowded = (
             window.firewall.fill_ratio >= rules.crowding_fill_ratio
             and count(window, UDP) >= rules.crowding_share * window.firewall.entries
             and asked.attempts >= rules.times_normal * normal_per_s
-            and not flood.warming
+            and not usual.warming
         )
         if ratio >= rules.max_answered_ratio and not crowded:
             usually_answered_per_s = min(asked.answered, normal_per_s)
@@ -165,7 +170,7 @@ class UdpStateFlood:
 
     def _evidence(self, flood: _Flood, window: Window, asked: _Asked, service: ServiceWindow | None) -> tuple[Evidence, ...]:
         ratio = min(1.0, asked.answered / asked.attempts) if asked.attempts else 1.0
-        base = "no normal known yet" if flood.warming else f"normally {facts.number(flood.level)}"
+        base = "no normal known yet" if flood.usual.warming else f"normally {facts.number(flood.usual.level)}"
         where = "" if service is not None else " outside every service"
         text = f"{facts.number(asked.attempts)} new UDP flows/s{where}, {base}; {facts.percent(ratio)} answered"
         found = [facts.traffic("udp_new_per_s", asked.attempts, text)]
