@@ -3,7 +3,8 @@
 numba's own cache notices a change in the file of a kernel, not in a helper that lives in another. So the digest covers the source of the
 module, the sources of all that it imports, directly or not, and those of this package. Any change there starts a new folder; the oldest are
 removed. Where no folder can be written nothing is kept.
-The imports are found by their text: a parser would take longer than everything else at start.
+The imports are found by their text: a parser would take longer than everything else at start. Even so, reading all sources takes
+longer than loading the kernels, so their digest is remembered (remembered.py) until one of them changes.
 """
 
 import hashlib
@@ -11,10 +12,12 @@ import os
 import re
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+from netwatch.jit.remembered import State, recall, remember, state
 
 KEPT_CACHES = 6
 
@@ -31,27 +34,40 @@ def imported_names(source: str) -> set[str]:
     return names
 
 
+class _Source(NamedTuple):
+    state: State | None  # from before it was read: what is written to it meanwhile changes it once more
+    digest: bytes
+    imports: frozenset[str]
+
+
+class _Folder(NamedTuple):
+    state: State | None  # from before it was listed
+    names: frozenset[str]
+
+
 @cache
-def _read(path: Path) -> tuple[bytes, frozenset[str]]:
+def _read(path: Path) -> _Source:
+    before = state(str(path))
     content = path.read_bytes()
-    return hashlib.blake2b(content, digest_size=16).digest(), frozenset(imported_names(content.decode()))
+    return _Source(before, hashlib.blake2b(content, digest_size=16).digest(), frozenset(imported_names(content.decode())))
 
 
 @cache
-def _listed(folder: str) -> frozenset[str]:
+def _listed(folder: str) -> _Folder:
     """What lies in a folder: one question for all the names that are looked for there."""
+    before = state(folder)
     try:
-        return frozenset(os.listdir(folder))  # noqa: PTH208  # pathlib takes longer than the system
+        return _Folder(before, frozenset(os.listdir(folder)))  # noqa: PTH208  # pathlib takes longer than the system
     except OSError:
-        return frozenset()
+        return _Folder(before, frozenset())
 
 
 @cache
 def _source(root: Path, module: str) -> Path | None:
     folder, _, name = f"{root}/{module.replace('.', '/')}".rpartition("/")
-    if f"{name}.py" in _listed(folder):
+    if f"{name}.py" in _listed(folder).names:
         return Path(folder, f"{name}.py")
-    if name in _listed(folder) and "__init__.py" in _listed(f"{folder}/{name}"):
+    if name in _listed(folder).names and "__init__.py" in _listed(f"{folder}/{name}").names:
         return Path(folder, name, "__init__.py")
     return None
 
@@ -67,15 +83,19 @@ def sources(module: str, root: Path) -> list[Path]:
             continue
         found[name] = path = _source(root, name)
         if path is not None:
-            waiting += _read(path)[1]
+            waiting += _read(path).imports
     return sorted(path for path in found.values() if path is not None)
 
 
-def _digest(module: str, root: Path) -> str:
+def _digest(module: str, root: Path) -> tuple[str, dict[str, State | None]]:
+    """The digest, and the states of all that was read for it: sources, and the folders, where another source may appear."""
     digest = hashlib.blake2b(digest_size=8)
+    states: dict[str, State | None] = {}
     for path in [*sources(module, root), *sorted(Path(__file__).parent.glob("*.py"))]:
-        digest.update(path.name.encode() + b"\0" + _read(path)[0])
-    return digest.hexdigest()
+        source, folder = _read(path), str(path.parent)
+        digest.update(path.name.encode() + b"\0" + source.digest)
+        states |= {str(path): source.state, folder: _listed(folder).state}
+    return digest.hexdigest(), states
 
 
 def _candidate_roots() -> Iterator[Path]:
@@ -88,6 +108,8 @@ def _candidate_roots() -> Iterator[Path]:
     home = os.environ.get("HOME")
     if home and Path(home).is_dir():
         yield Path(home) / ".cache" / "netwatch"
+    import tempfile  # seldom needed, and not quickly imported
+
     # Machine code loaded from a folder that another user could have made would run that user's code: the folder must be ours.
     yield Path(tempfile.gettempdir()) / f"netwatch-{os.getuid()}"
 
@@ -104,9 +126,14 @@ def _usable(folder: Path) -> bool:
 def _prune(root: Path, current: Path) -> None:
     """Keep the newest caches; another process may be removing the same ones, so a missing folder is no error."""
     others = [entry for entry in root.iterdir() if entry.is_dir() and entry != current]
-    if len(others) >= KEPT_CACHES:
-        for entry in sorted(others, key=lambda path: path.stat().st_mtime)[: -(KEPT_CACHES - 1)]:
-            shutil.rmtree(entry, ignore_errors=True)
+    for entry in _all_but_newest(others):
+        shutil.rmtree(entry, ignore_errors=True)
+    for file in _all_but_newest(root.glob("*.sources")):
+        file.unlink(missing_ok=True)
+
+
+def _all_but_newest(entries: Iterable[Path]) -> Sequence[Path]:
+    return sorted(entries, key=lambda path: path.stat().st_mtime)[: -(KEPT_CACHES - 1)]
 
 
 @cache
@@ -118,10 +145,15 @@ def cache_folder(module: str) -> Path | None:
     path, parts = Path(file).resolve(), module.split(".")
     if list(path.with_suffix("").parts[-len(parts) :]) != parts:
         return None
-    digest = _digest(module, path.parents[len(parts) - 1])
+    name = f"{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}.sources"  # each checkout remembers its own
     for root in _candidate_roots():
-        folder = root / "kernels" / module.removeprefix("netwatch.") / digest
+        kept = root / "kernels" / module.removeprefix("netwatch.")
+        if (known := recall(kept / name)) is not None and _usable(kept / known):
+            return kept / known
+        digest, states = _digest(module, path.parents[len(parts) - 1])
+        folder = kept / digest
         if _usable(folder):
-            _prune(folder.parent, folder)
+            remember(kept / name, digest, states)
+            _prune(kept, folder)
             return folder
     return None

@@ -1,4 +1,4 @@
-"""A compiled entry as a file: the object code and what is needed to call it, with a checksum over both.
+"""A compiled entry as a file: the object code and what is needed to call it, with a checksum over both; so is whatever else is kept.
 
 Written under a name of its own and then renamed, so that of two processes that fill the cache at once each reads a whole file.
 """
@@ -6,7 +6,6 @@ Written under a name of its own and then renamed, so that of two processes that 
 import hashlib
 import os
 import struct
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -58,9 +57,10 @@ def _checksum(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=CHECKSUM_BYTES).digest()
 
 
-def write_entry(path: Path, entry: Entry) -> None:
-    """Keep an entry for other processes. That it cannot be written, for want of space, costs them time and nothing else."""
-    content = msgspec.msgpack.encode(entry)
+def write_kept(path: Path, content: bytes) -> None:
+    """Keep something for other processes. That it cannot be written, for want of space, costs them time and nothing else."""
+    import tempfile  # not quickly imported, and most starts write nothing
+
     try:
         handle, written = tempfile.mkstemp(prefix=path.name, dir=path.parent)
         try:
@@ -74,16 +74,33 @@ def write_entry(path: Path, entry: Entry) -> None:
         return
 
 
-def read_entry(path: Path) -> Entry | None:
-    """The entry kept in a file; ``None`` if there is none or it is damaged, and must be compiled again."""
+def read_kept(path: Path) -> bytes | None:
+    """What a file keeps; ``None`` if there is none, it is damaged, or another user could have written it."""
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123  # quicker, and often at each start
+            status = os.fstat(file.fileno())
+            content = file.read()
     except OSError:
         return None
     begin = len(MAGIC) + CHECKSUM_BYTES
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        return None
     if content[: len(MAGIC)] != MAGIC or content[len(MAGIC) : begin] != _checksum(content[begin:]):
         return None
+    return content[begin:]
+
+
+def write_entry(path: Path, entry: Entry) -> None:
+    """Keep an entry for other processes."""
+    write_kept(path, msgspec.msgpack.encode(entry))
+
+
+def read_entry(path: Path) -> Entry | None:
+    """The entry kept in a file; ``None`` if there is none or it is damaged, and must be compiled again."""
+    content = read_kept(path)
+    if content is None:
+        return None
     try:
-        return msgspec.msgpack.decode(content[begin:], type=Entry)
+        return msgspec.msgpack.decode(content, type=Entry)
     except msgspec.DecodeError:
         return None
