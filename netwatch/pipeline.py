@@ -42,17 +42,19 @@ class Pipeline:
         self,
         settings: ReplaySettings,
         *,
+        intake: Intake | None = None,
         rehearses: bool = False,
         hash_seed: int = FIXED_SEED,
         later: Callable[[Callable[[], object]], None] | None = None,
     ) -> None:
         """``rehearses``: keep the traffic of the last minute, so that plans can be tried on it. ``hash_seed`` is the decoder's.
 
+        ``intake``: one that is at work already; its parts are then given to ``take``.
         ``later`` has the windows counted and judged, in order; default: at once. A what-if forks the session table when a window has been
         judged, so with one, and with a rehearsal, it must be at once.
         """
         self.settings = settings
-        self.intake = Intake()
+        self.intake = intake if intake is not None else Intake()
         self.directory = ServiceDirectory(settings.services, learn=not settings.services, seed=hash_seed)
         sessions = SessionTable(
             settings.profile, groups=self.directory.capacity + 1, expiry=settings.expiry, services=self.directory.indices

@@ -1,7 +1,7 @@
 """A replay: capture files through the pipeline, and everything worth telling about it as one value.
 
-Reading, decoding and the pipeline's intake run ahead in a thread of their own, sessions follow in the caller's, and counting and judging
-the windows in a third; with a what-if, or where somebody is told each window, the last two are one.
+Reading, decoding and the pipeline's intake run ahead in a thread of their own (reading.py), sessions follow in the caller's, and counting
+and judging the windows in a third; with a what-if, or where somebody is told each window, the last two are one.
 """
 
 import collections
@@ -16,25 +16,19 @@ from netwatch.collect import Capture
 from netwatch.collect.prefetch import Ahead
 from netwatch.config import ReplaySettings
 from netwatch.decode import Decoder
-from netwatch.decode.merge import merge_by_time
 from netwatch.mitigate.ladder import recommend_rung, rungs
 from netwatch.model.event import Event, FindingMade, IncidentTold, WindowClosed
 from netwatch.model.incident import Finding, Incident
-from netwatch.model.packet import PacketBlock, Rows
+from netwatch.model.packet import Rows
 from netwatch.model.replay import CaptureSummary, FirewallSummary, Replay
 from netwatch.model.session import SessionState
 from netwatch.model.tracked import TRACKED
 from netwatch.model.window import Window
 from netwatch.pipeline import Pipeline
+from netwatch.reading import Reading, decoded
 from netwatch.track.clock import EventClock
 from netwatch.track.flow_table import FlowTable
 from netwatch.track.fragments import Reassembly
-
-
-def decoded(captures: Sequence[Capture], decoder: Decoder) -> Iterator[PacketBlock]:
-    """All packets of the captures, merged by time."""
-    streams = [map(decoder.decode, capture.blocks()) for capture in captures]
-    return merge_by_time(streams, begins_ns=[capture.begins_ns for capture in captures])
 
 
 def flow_records(captures: Sequence[Capture], *, inner: bool) -> Iterator[Rows]:
@@ -62,22 +56,30 @@ def replay_captures(
     Raises:
         CaptureError: one of them turns out not to be a capture.
     """
-    behind = Behind()
+    with Reading(captures, inner=settings.inner) as reading:
+        return replay_reading(reading, settings, command=command, tell=tell)
+
+
+def replay_reading(
+    reading: Reading, settings: ReplaySettings, *, command: Sequence[str] = (), tell: Callable[[Event], None] | None = None
+) -> Replay:
+    """The same for captures that are read already, with ``settings.inner``."""
+    behind, intake = Behind(), reading.intake
     later = behind.do if tell is None and not settings.what_if else None
-    decoder, pipeline = Decoder(inner=settings.inner), Pipeline(settings, later=later)
+    pipeline = Pipeline(settings, intake=intake, later=later)
     retelling = Retelling(pipeline, tell) if tell is not None else None
-    with Ahead(pipeline.intake.parts(decoded(captures, decoder))) as parts, behind:
-        for part in parts:
+    with behind:
+        for part in reading.parts:
             pipeline.take(part)
         pipeline.finish()
     if retelling is not None:
         retelling.finish()
-    errors = dict(decoder.errors)
-    if pipeline.intake.clock.mended:
-        errors["wrong_time_stamp"] = pipeline.intake.clock.mended
+    errors = dict(reading.decoder.errors)
+    if intake.clock.mended:
+        errors["wrong_time_stamp"] = intake.clock.mended
     return Replay(
-        captures=tuple(capture_summary(capture) for capture in captures),
-        traffic=msgspec.structs.replace(decoder.traffic, flows=pipeline.intake.flows.distinct),
+        captures=tuple(capture_summary(capture) for capture in reading.captures),
+        traffic=msgspec.structs.replace(reading.decoder.traffic, flows=intake.flows.distinct),
         firewall=firewall_summary(pipeline),
         incidents=tuple(recommended(incident, pipeline) for incident in pipeline.incidents),
         what_if=tuple(trial.outcome(pipeline.intake.clock.now_ns or 0) for trial in pipeline.trials),

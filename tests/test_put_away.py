@@ -14,7 +14,7 @@ from netwatch.model.packet import PACKET, PacketBlock, concatenate
 from netwatch.model.service import Service
 from netwatch.model.tracked import TRACKED
 from netwatch.put_away import NO_QUOTED, put_away, taken_out
-from netwatch.replay import decoded
+from netwatch.reading import decoded
 from netwatch.track.session_table import SessionTable
 from tests.builders import icmp_error, packet_block, tcp, udp
 from tests.conftest import ROOT

@@ -17,8 +17,8 @@ from netwatch.model.service import Service
 from netwatch.model.session import FirewallProfile
 from netwatch.model.tracked import TRACKED
 from netwatch.pipeline import Pipeline
+from netwatch.reading import decoded
 from netwatch.rehearsal import RecentTraffic
-from netwatch.replay import decoded
 from netwatch.track.clock import SECOND_NS
 from netwatch.track.session_table import SessionTable
 from tests.builders import Built, packet_block, tcp

@@ -1,14 +1,15 @@
 """``netwatch replay``: from a capture to a diagnosed incident."""
 
-import gc
 import importlib
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from netwatch.cli.kept import kept
 from netwatch.cli.options import Captures, Inner
 
 EXIT_INCIDENT = 3
@@ -63,56 +64,62 @@ def replay(
       netwatch replay incident.pcap --config netwatch.toml --sink influxdb
       zcat incident.pcap.gz | netwatch replay - --service 203.0.113.25:25/tcp --json - | jq .incidents
     """
-    from netwatch.cli.progress import say, shown
-    from netwatch.collect import expand, open_captures
-    from netwatch.config import load_config, replay_settings
-    from netwatch.errors import UsageError
-    from netwatch.replay import replay_captures
+    with kept():
+        from netwatch.reading import Reading, read_early
 
-    settings = replay_settings(
-        config=config,
-        firewall=firewall,
-        limit=limit,
-        strict=strict,
-        services=service or (),
-        inner=inner,
-        expiry=not no_expiry,
-        what_if=what_if or (),
-    )
-    opened = open_captures(expand(captures, on_skipped=say))
-    past = None
-    if sink is not None:
-        from netwatch.export.sinks import build_past_writer
+    early = read_early(captures, inner=inner)
+    with early or nullcontext():
+        with kept():
+            from netwatch.cli.progress import say, shown
+            from netwatch.collect import expand, open_captures
+            from netwatch.config import load_config, replay_settings
+            from netwatch.errors import UsageError
+            from netwatch.replay import replay_reading
 
-        if config is None:
-            raise UsageError(f"--sink {sink}: say with --config where that sink is")
-        file = load_config(config)
-        past = build_past_writer(file.sink, sink, site=file.site, firewall=settings.firewall_name)
-    gc.freeze()  # what is there now stays: no collection needs to walk over it again
-    writers = ["netaddr", *["netwatch.export.json_result"] * (json is not None), *["netwatch.export.summary"] * (json != "-")]
-    imports = threading.Timer(IMPORT_AFTER_S, _import, writers)
-    imports.start()
-    try:
-        with shown(opened):
-            result = replay_captures(opened, settings, command=["netwatch", *sys.argv[1:]], tell=past.tell if past else None)
-            if past is not None:
-                past.finish()
-    finally:
-        imports.cancel()
+            settings = replay_settings(
+                config=config,
+                firewall=firewall,
+                limit=limit,
+                strict=strict,
+                services=service or (),
+                inner=inner,
+                expiry=not no_expiry,
+                what_if=what_if or (),
+            )
+        opened = early.captures if early else open_captures(expand(captures, on_skipped=say))
+        past = None
+        if sink is not None:
+            from netwatch.export.sinks import build_past_writer
+
+            if config is None:
+                raise UsageError(f"--sink {sink}: say with --config where that sink is")
+            file = load_config(config)
+            past = build_past_writer(file.sink, sink, site=file.site, firewall=settings.firewall_name)
+        writers = ["netaddr", *["netwatch.export.json_result"] * (json is not None), *["netwatch.export.summary"] * (json != "-")]
+        imports = threading.Timer(IMPORT_AFTER_S, _import, writers)
+        imports.start()
+        try:
+            with early or Reading(opened, inner=inner) as reading, shown(opened):
+                result = replay_reading(reading, settings, command=["netwatch", *sys.argv[1:]], tell=past.tell if past else None)
+                if past is not None:
+                    past.finish()
+        finally:
+            imports.cancel()
     if past is not None:
         say(f"{past.points:,} points written to {sink} at {past.url}")
 
-    if json is not None:
-        from netwatch.export.json_result import write_json
+    with kept():
+        if json is not None:
+            from netwatch.export.json_result import write_json
 
-        write_json(result, json)
-    if report is not None:
-        from netwatch.export.report import write_report
+            write_json(result, json)
+        if report is not None:
+            from netwatch.export.report import write_report
 
-        write_report(result, report)
-    if json != "-":
-        from netwatch.export.summary import print_summary
+            write_report(result, report)
+        if json != "-":
+            from netwatch.export.summary import print_summary
 
-        print_summary(result)
+            print_summary(result)
     if fail_on_incident and result.incidents:
         raise typer.Exit(EXIT_INCIDENT)

@@ -21,7 +21,7 @@ class _End:
 class Ahead(Generic[Item]):
     """Iterates over ``source`` while a thread already fetches the next items; its exception is raised here.
 
-    Use as a context manager: leaving it early stops the thread at its next item.
+    Use as a context manager, or ``start`` and ``stop`` it: leaving it early stops the thread at its next item.
     """
 
     def __init__(self, source: Iterator[Item]) -> None:
@@ -31,10 +31,18 @@ class Ahead(Generic[Item]):
         self._thread = threading.Thread(target=self._fetch, name="read-ahead", daemon=True)
 
     def __enter__(self) -> Iterator[Item]:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Iterator[Item]:
+        """Begin to fetch; the items, in order."""
         self._thread.start()
         return self._take()
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """End the thread, whether it has fetched all or not."""
         self._stopped.set()
         while self._thread.is_alive():
             try:

@@ -12,7 +12,7 @@ import pytest
 from netwatch.collect import expand, open_captures
 from netwatch.decode import Decoder
 from netwatch.errors import CaptureError
-from netwatch.replay import decoded
+from netwatch.reading import decoded
 
 CAPTURES = 1500
 FILES_ALLOWED = 200

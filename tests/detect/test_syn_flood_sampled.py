@@ -15,7 +15,7 @@ from netwatch.model.incident import EvidenceKind, Incident, Mode, Severity
 from netwatch.model.packet import PacketBlock
 from netwatch.model.window import Normal, ServiceWindow, Window
 from netwatch.pipeline import Pipeline
-from netwatch.replay import decoded
+from netwatch.reading import decoded
 from netwatch.table_view import ModelledTable, Seen
 from netwatch.track.session_table import SessionTable
 from tests.conftest import ROOT
