@@ -1,30 +1,49 @@
 """The ``netwatch`` command: one typer application, its commands in files of their own.
 
-Every command's module is light; what is heavy (numba, numpy, pandas) is imported inside the command when it runs: ``--help`` is quick.
+Every command's module is light; what is heavy (numba, numpy, pandas) is imported inside the command when it runs: ``--help`` is quick. Only
+the command that is run is imported and built, all of them where they are listed.
 """
 
+import importlib
 import os
 import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
 from netwatch import __version__
-from netwatch.cli import config, control, dashboards, doctor, drill, flows, incidents, notify, replay, rules, run
 from netwatch.cli.text import TextCommand, TextGroup
 from netwatch.errors import NetwatchError, UsageError
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads for matrices, of which there are none here, would spin at start
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
-app = typer.Typer(
-    name="netwatch",
-    cls=TextGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+class Command(NamedTuple):
+    """A command: a function of a module beside this one that bears its name."""
+
+    module: str
+    short_help: str
+    cls: type[TyperCommand] = TyperCommand
+
+
+COMMANDS = {
+    "replay": Command("replay", "From a capture to a diagnosed incident.", TextCommand),
+    "flows": Command("flows", "Bidirectional flow records of a capture.", TextCommand),
+    "run": Command("run", "Watch a live firewall: the daemon."),
+    "drill": Command("drill", "An attack in namespaces, and what netwatch does about it."),
+    "incidents": Command("incidents", "What happened here, out of the journal."),
+    "approve": Command("control", "Let a proposed plan be applied."),
+    "decline": Command("control", "Turn a proposed plan down."),
+    "undo": Command("control", "Take a change back now."),
+    "status": Command("control", "How the running netwatch does."),
+    "doctor": Command("doctor", "What this machine and this configuration lack."),
+    "dashboards": Command("dashboards", "Dashboards and alert rules for Grafana."),
+}
+GROUPS = ("rules", "config", "notify")
+"""Each a typer application of its own, ``app`` of the module of that name."""
 
 
 def _say_version(wanted: bool) -> None:
@@ -33,7 +52,6 @@ def _say_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def netwatch(
     version: bool = typer.Option(False, "--version", callback=_say_version, is_eager=True, help="Print the version and stop."),
 ) -> None:
@@ -43,26 +61,33 @@ def netwatch(
     """
 
 
-app.command(cls=TextCommand, short_help="From a capture to a diagnosed incident.")(replay.replay)
-app.command(cls=TextCommand, short_help="Bidirectional flow records of a capture.")(flows.flows)
-app.command(short_help="Watch a live firewall: the daemon.")(run.run)
-app.command(short_help="An attack in namespaces, and what netwatch does about it.")(drill.drill)
-app.command(short_help="What happened here, out of the journal.")(incidents.incidents)
-app.command(short_help="Let a proposed plan be applied.")(control.approve)
-app.command(short_help="Turn a proposed plan down.")(control.decline)
-app.command(short_help="Take a change back now.")(control.undo)
-app.command(short_help="How the running netwatch does.")(control.status)
-app.command(short_help="What this machine and this configuration lack.")(doctor.doctor)
-app.command(short_help="Dashboards and alert rules for Grafana.")(dashboards.dashboards)
-app.add_typer(rules.app, name="rules")
-app.add_typer(config.app, name="config")
-app.add_typer(notify.app, name="notify")
+def command_line(words: Sequence[str]) -> typer.Typer:
+    """The application for these words: with the command that they begin with, or, if they begin with none, with all."""
+    app = typer.Typer(
+        name="netwatch",
+        cls=TextGroup,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(netwatch)
+    known = (*COMMANDS, *GROUPS)
+    for name in words[:1] if words and words[0] in known else known:
+        command = COMMANDS.get(name)
+        module = importlib.import_module(f"netwatch.cli.{command.module if command else name}")
+        if command is None:
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name, cls=command.cls, short_help=command.short_help)(getattr(module, name))
+    return app
 
 
 def main() -> None:
     """Run the command line; every expected error is one sentence on stderr and an exit code."""
     try:
-        app()
+        command_line(sys.argv[1:])()
     except UsageError as error:
         sys.stderr.write(f"netwatch: {error}\n")
         sys.exit(EXIT_USAGE)
