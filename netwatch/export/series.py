@@ -4,12 +4,12 @@ When the list is full, neighbours are merged in pairs and each point covers twic
 hour keeps its seconds, and a day is shown in steps of 32 s.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
+from operator import attrgetter, itemgetter
 
 from netwatch.model.replay import PrefixPoint, SeriesPoint, ServicePoint
-from netwatch.model.session import SessionState
+from netwatch.model.session import HALF_OPEN_STATES
 from netwatch.model.window import FirewallWindow, ServiceWindow, Window
 
 MAX_POINTS = 3600
@@ -19,8 +19,6 @@ SERVICES_KEPT = 16
 """Services a point remembers; a report draws far fewer."""
 
 PREFIXES_KEPT = 12
-
-HALF_OPEN_STATES = (SessionState.SYN_SENT, SessionState.SYN_RECV, SessionState.SYN_SENT2)
 
 
 class SeriesBuilder:
@@ -54,10 +52,17 @@ class SeriesBuilder:
 
 def point_of(window: Window) -> SeriesPoint:
     """One window as a point of the series."""
-    firewall = window.firewall
-    prefixes: Counter[str] = Counter()
-    for share in chain(firewall.elsewhere_prefixes, *(service.top_prefixes for service in window.services)):
-        prefixes[share.prefix] += share.count
+    firewall, services = window.firewall, window.services
+    prefixes: dict[str, int] = {}
+    for share in chain(firewall.elsewhere_prefixes, *[service.top_prefixes for service in services]):
+        prefixes[share.prefix] = prefixes.get(share.prefix, 0) + share.count
+    attempts, shed, resets, picked_up, one_sided = firewall.elsewhere_attempts, 0, 0, 0, 0
+    for service in services:
+        attempts += service.new_attempts
+        shed += service.shed
+        resets += service.resets_in + service.resets_out
+        picked_up += service.picked_up
+        one_sided += service.one_sided_flows
     return SeriesPoint(
         start_s=window.start_s,
         duration_s=window.duration_s,
@@ -68,17 +73,17 @@ def point_of(window: Window) -> SeriesPoint:
         assured=firewall.assured,
         half_open=_half_open(firewall),
         packets=firewall.packets,
-        attempts=firewall.elsewhere_attempts + sum(service.new_attempts for service in window.services),
+        attempts=attempts,
         new_sessions=firewall.new_sessions,
         dropped_full=firewall.dropped_full,
         early_dropped=firewall.early_dropped,
-        shed=sum(service.shed for service in window.services),
+        shed=shed,
         invalid=_invalid(firewall),
-        resets=sum(service.resets_in + service.resets_out for service in window.services),
+        resets=resets,
         fragments=firewall.fragments,
-        picked_up=sum(service.picked_up for service in window.services),
-        one_sided=sum(service.one_sided_flows for service in window.services),
-        services=_busiest(_service_point(service) for service in window.services),
+        picked_up=picked_up,
+        one_sided=one_sided,
+        services=_busiest(_service_points(services)),
         prefixes=_top(prefixes),
     )
 
@@ -103,9 +108,9 @@ _PEAKS = ["entries", "fill_slope_per_s", "assured", "half_open"]
 def merged(first: SeriesPoint, second: SeriesPoint) -> SeriesPoint:
     """Two neighbours as one point: counts add up, gauges keep the highest."""
     forecasts = [point.time_to_full_s for point in (first, second) if point.time_to_full_s is not None]
-    prefixes: Counter[str] = Counter()
+    prefixes: dict[str, int] = {}
     for item in (*first.prefixes, *second.prefixes):
-        prefixes[item.prefix] += item.count
+        prefixes[item.prefix] = prefixes.get(item.prefix, 0) + item.count
     sums = {name: getattr(first, name) + getattr(second, name) for name in _SUMS}
     peaks = {name: max(getattr(first, name), getattr(second, name)) for name in _PEAKS}
     return SeriesPoint(
@@ -134,14 +139,19 @@ def _invalid(firewall: FirewallWindow) -> int:
     )
 
 
-def _service_point(service: ServiceWindow) -> ServicePoint:
-    return ServicePoint(service.service.label, service.new_attempts, service.handshakes_completed, service.half_open, service.entries)
+def _service_points(services: Iterable[ServiceWindow]) -> list[ServicePoint]:
+    """Those that did nothing and hold nothing are left out."""
+    return [
+        ServicePoint(service.service.label, service.new_attempts, service.handshakes_completed, service.half_open, service.entries)
+        for service in services
+        if service.entries or service.new_attempts or service.handshakes_completed
+    ]
 
 
 def _busiest(points: Iterable[ServicePoint]) -> tuple[ServicePoint, ...]:
-    """The services that were asked most; those that did and hold nothing are left out."""
-    active = (point for point in points if point.asked or point.completed or point.entries)
-    return tuple(sorted(active, key=lambda point: (-point.asked, -point.entries, point.service))[:SERVICES_KEPT])
+    """The services that were asked most, then those that hold most; of equals the first by name."""
+    by_name = sorted(points, key=attrgetter("service"))
+    return tuple(sorted(by_name, key=attrgetter("asked", "entries"), reverse=True)[:SERVICES_KEPT])
 
 
 def _merged_services(first: tuple[ServicePoint, ...], second: tuple[ServicePoint, ...]) -> tuple[ServicePoint, ...]:
@@ -162,6 +172,7 @@ def _merged_service(first: ServicePoint, second: ServicePoint) -> ServicePoint:
     )
 
 
-def _top(prefixes: Counter[str]) -> tuple[PrefixPoint, ...]:
-    ranked = sorted(prefixes.items(), key=lambda item: (-item[1], item[0]))
+def _top(prefixes: dict[str, int]) -> tuple[PrefixPoint, ...]:
+    """Those that asked most; of equals the first by name."""
+    ranked = sorted(sorted(prefixes.items()), key=itemgetter(1), reverse=True)
     return tuple(PrefixPoint(prefix, count) for prefix, count in ranked[:PREFIXES_KEPT])

@@ -7,7 +7,8 @@ it should not be silent.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -21,9 +22,9 @@ from netwatch.measure.one_sided import OneSidedPeers
 from netwatch.measure.services import ServiceDirectory
 from netwatch.measure.sources import NO_SOURCES, Sources, SourceSummary
 from netwatch.model.packet import Rows
-from netwatch.model.session import Census, FirewallProfile, GroupCounts, SessionState, TableCounts
+from netwatch.model.session import HALF_OPEN_STATES, Census, FirewallProfile, GroupCounts, SessionState, TableCounts
 from netwatch.model.tuple_hash import FIXED_SEED
-from netwatch.model.window import FirewallWindow, PrefixCount, ServiceWindow, Window
+from netwatch.model.window import NO_GAPS, FirewallWindow, PrefixCount, ServiceWindow, Window
 
 SILENT_BELOW_PER_S = 0.02
 """A service whose normal packet rate is lower than this is not missed when it is silent: one packet in a minute."""
@@ -38,33 +39,33 @@ del FIREWALL_COUNTS["dropped_full"]
 NEW_SESSIONS = [Column.NEW_TCP, Column.NEW_UDP, Column.NEW_OTHER]
 PACKETS, BYTES = [Column.PACKETS_OUT, Column.PACKETS_IN], [Column.BYTES_OUT, Column.BYTES_IN]
 
-FEATURES = ("syn", "attempts", "completed", "resets", "acks", "packets")
-"""What a service's normals are kept of; the names follow ``normal_`` in ``ServiceWindow``."""
+SERVICE_FEATURES = {
+    "normal_syn": [Column.SYN],
+    "normal_attempts": [Column.NEW_ATTEMPTS],
+    "normal_completed": [Column.HANDSHAKES_COMPLETED],
+    "normal_resets": [Column.RESETS_OUT, Column.RESETS_IN],
+    "normal_acks": [Column.ACKS_IN],
+    "normal_packets": PACKETS,
+}
+"""What a service's normals are kept of, by the field of ``ServiceWindow``: the sum of these columns."""
 
-FEATURE_COLUMNS = (
-    [Column.SYN],
-    [Column.NEW_ATTEMPTS],
-    [Column.HANDSHAKES_COMPLETED],
-    [Column.RESETS_OUT, Column.RESETS_IN],
-    [Column.ACKS_IN],
-    PACKETS,
-)
-NORMAL_FIELDS = tuple(f"normal_{feature}" for feature in FEATURES)
-FIREWALL_FEATURE_COLUMNS = (NEW_SESSIONS, [Column.FRAGMENTS])
+FIREWALL_FEATURES = {"normal_new_sessions": NEW_SESSIONS, "normal_fragments": [Column.FRAGMENTS]}
+"""The same of ``FirewallWindow``, in row 0 of the normals."""
+
+FEATURES = (*SERVICE_FEATURES, *FIREWALL_FEATURES)
+"""The columns of the normals. A service is always 0 in those of the firewall, and the other way round."""
 
 
-def _sums(features: tuple[list[Column], ...]) -> NDArray[np.float64]:
+def _sums(features: dict[str, list[Column]]) -> NDArray[np.float64]:
     """The matrix that makes of counters one column for each feature, the sum of its own: exact, since no count reaches 2**53."""
-    matrix = np.zeros((COLUMNS, len(features)))
-    for place, columns in enumerate(features):
-        matrix[columns, place] = 1.0
+    matrix = np.zeros((COLUMNS, len(FEATURES)))
+    for name, columns in features.items():
+        matrix[columns, FEATURES.index(name)] = 1.0
     return matrix
 
 
-FEATURE_SUMS, FIREWALL_FEATURE_SUMS = _sums(FEATURE_COLUMNS), _sums(FIREWALL_FEATURE_COLUMNS)
-PACKETS_FEATURE = FEATURES.index("packets")
-WHOLE = np.zeros(1, np.intp)
-"""The only row of the firewall's own normals."""
+SERVICE_SUMS, FIREWALL_SUMS = _sums(SERVICE_FEATURES), _sums(FIREWALL_FEATURES)
+USUAL_PACKETS = FEATURES.index("normal_packets")
 
 Counts = NDArray[np.int64]
 ESTABLISHED, TIME_WAIT = int(SessionState.ESTABLISHED), int(SessionState.TIME_WAIT)
@@ -90,7 +91,6 @@ class WindowMeter:
         self._sources = Sources(rows, seed=seed)
         self._one_sided = OneSidedPeers()
         self._normals = Normals(rows, len(FEATURES))
-        self._firewall_normals = Normals(1, len(FIREWALL_FEATURE_COLUMNS))
         self._forecast = FillForecast()
         self._alarmed = np.zeros(rows, np.bool_)
         self._firewall_alarmed = False
@@ -145,14 +145,13 @@ class WindowMeter:
             sampled_one_in: 1 if every packet was seen.
         """
         end_s = start_s + duration_s
-        touched = np.flatnonzero(self._counts[:, Column.PACKETS_OUT] | self._counts[:, Column.PACKETS_IN])
-        totals = self._counts[touched].sum(axis=0)
-        rows = self._shown_rows(touched)
+        rows = self._shown_rows()
+        counted = self._counts[rows]
+        totals = counted.sum(axis=0)
         alarmed = self._alarmed | self._firewall_alarmed
         alarmed[0] = alarmed.any()  # a flood of one service is seen in the firewall's totals
         learning = self._normals.windows > 0
         learning[rows] = True
-        learning[0] = True
         learning &= ~alarmed
         sources = self._sources.close(
             self._counts[:, Column.NEW_ATTEMPTS], now_s=end_s, duration_s=duration_s, learning=learning
@@ -161,72 +160,72 @@ class WindowMeter:
         window = Window(
             start_s=start_s,
             duration_s=duration_s,
-            warming=self._firewall_normals.warming(0),
+            warming=self._normals.warming(0),
             lost_packets=lost_packets,
             sampled_one_in=sampled_one_in,
             firewall=self._firewall_window(totals, table, profile, reassembly, sources.get(0, NO_SOURCES)),
-            services=self._service_windows(rows, groups, sources, self._one_sided.close()),
+            services=self._service_windows(rows[1:], counted[1:], groups, sources, self._one_sided.close()),
             census=census,
         )
-        self._learn(rows, totals, duration_s, alarmed)
-        self._counts[touched] = 0
+        rates = counted @ SERVICE_SUMS
+        rates[0] = totals @ FIREWALL_SUMS
+        self._normals.learn(rows, rates / duration_s, duration_s=duration_s, alarmed=alarmed[rows])
+        self._counts[rows] = 0
         self._expired, self._reassembly = table.expired, reassembly
         self._early_dropped, self._dropped_full, self._lost = table.early_dropped, table.dropped_full, table.lost
         return window
 
-    def _shown_rows(self, touched: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Services that did something, hold something, are alarmed, or ought to have done something."""
-        shown = self._holding | self._alarmed | (self._normals.level[:, PACKETS_FEATURE] > SILENT_BELOW_PER_S)
-        shown[touched] = True
-        shown[0] = False
+    def _shown_rows(self) -> NDArray[np.intp]:
+        """Row 0, and the services that did something, hold something, are alarmed, or ought to have done something."""
+        shown = self._holding | self._alarmed | (self._normals.level[:, USUAL_PACKETS] > SILENT_BELOW_PER_S)
+        shown |= (self._counts[:, Column.PACKETS_OUT] | self._counts[:, Column.PACKETS_IN]) > 0
+        shown[0] = True
         return np.flatnonzero(shown)
 
     def _service_windows(
         self,
         rows: NDArray[np.intp],
+        counted: Counts,
         groups: Groups,
         sources: dict[int, SourceSummary],
         one_sided: dict[int, tuple[PrefixCount, ...]],
     ) -> tuple[ServiceWindow, ...]:
-        windows = []
-        counts = self._counts[rows]
-        new_sessions = counts[:, NEW_SESSIONS].sum(axis=1).tolist()
-        warming = (self._normals.windows[rows] < WARM_WINDOWS).tolist()
-        held = [groups(row) for row in rows.tolist()]
-        self._holding[rows] = [group.entries > 0 for group in held]
-        normals_of = self._normals.of_each(rows)
-        for place, (row, fields, group) in enumerate(zip(rows.tolist(), counts.tolist(), held, strict=True)):
-            found = sources.get(row, NO_SOURCES)
-            numbers: dict[str, Any] = {name: count for name, count in zip(SERVICE_COUNTS, fields, strict=False) if count}
-            numbers.update(zip(NORMAL_FIELDS, normals_of[place], strict=True))
-            windows.append(
-                ServiceWindow(
-                    service=self._directory.service(row),
-                    warming=warming[place],
-                    new_sessions=new_sessions[place],
-                    resumed=tuple(fields[RESUMED:RESUME_ANSWERED]),
-                    resume_answered=tuple(fields[RESUME_ANSWERED:RESUME_UNANSWERED]),
-                    resume_unanswered=tuple(fields[RESUME_UNANSWERED:]),
-                    distinct_sources=found.distinct,
-                    known_sources_share=found.known_share,
-                    source_entropy=found.entropy,
-                    top_prefixes=found.top_prefixes,
-                    one_sided_prefixes=one_sided.get(row, ()),
-                    entries=group.entries,
-                    half_open=group.half_open,
-                    unreplied=group.unreplied,
-                    established=group.by_state[ESTABLISHED],
-                    time_wait=group.by_state[TIME_WAIT],
-                    **numbers,
-                )
-            )
-        return tuple(windows)
+        """All fields are laid out as columns over the services first: so no line of Python is run for each field of each service."""
+        if not len(rows):
+            return ()
+        places = rows.tolist()
+        held = [groups(row) for row in places]
+        states = list(zip(*(group.by_state for group in held), strict=True))
+        entries = [group.entries for group in held]
+        self._holding[rows] = np.array(entries) > 0
+        asking = [sources.get(row, NO_SOURCES) for row in places]
+        columns: dict[str, Iterable[Any]] = {
+            "service": map(self._directory.service, places),
+            "warming": (self._normals.windows[rows] < WARM_WINDOWS).tolist(),
+            "new_sessions": counted[:, NEW_SESSIONS].sum(axis=1).tolist(),
+            "resumed": _by_gap(counted[:, RESUMED:RESUME_ANSWERED]),
+            "resume_answered": _by_gap(counted[:, RESUME_ANSWERED:RESUME_UNANSWERED]),
+            "resume_unanswered": _by_gap(counted[:, RESUME_UNANSWERED:]),
+            "distinct_sources": [found.distinct for found in asking],
+            "known_sources_share": [found.known_share for found in asking],
+            "source_entropy": [found.entropy for found in asking],
+            "top_prefixes": [found.top_prefixes for found in asking],
+            "one_sided_prefixes": [one_sided.get(row, ()) for row in places],
+            "entries": entries,
+            "half_open": map(sum, zip(*(states[state] for state in HALF_OPEN_STATES), strict=True)),
+            "unreplied": [group.unreplied for group in held],
+            "established": states[ESTABLISHED],
+            "time_wait": states[TIME_WAIT],
+        }
+        columns.update(zip(SERVICE_COUNTS, counted[:, : len(SERVICE_COUNTS)].T.tolist(), strict=True))
+        columns.update(zip(SERVICE_FEATURES, self._normals.of_each(rows), strict=False))
+        return tuple(map(ServiceWindow, *(columns[name] for name in ServiceWindow.__struct_fields__)))
 
     def _firewall_window(
         self, totals: Counts, table: TableCounts, profile: FirewallProfile, reassembly: ReassemblyTotals, elsewhere: SourceSummary
     ) -> FirewallWindow:
         slope_per_s = self._forecast.slope_per_s
-        normal_new_sessions, normal_fragments = self._firewall_normals.of(0)
+        usual = dict(zip(FEATURES, self._normals.of(0), strict=True))
         counts = totals.tolist()
         return FirewallWindow(
             packets=sum(counts[column] for column in PACKETS),
@@ -251,13 +250,12 @@ class WindowMeter:
             reassembled=reassembly.completed - self._reassembly.completed,
             reassembly_failed=reassembly.failed - self._reassembly.failed,
             reassembly_bytes=reassembly.bytes_held,
-            normal_new_sessions=normal_new_sessions,
-            normal_fragments=normal_fragments,
+            normal_new_sessions=usual["normal_new_sessions"],
+            normal_fragments=usual["normal_fragments"],
             **{name: counts[column] for name, column in FIREWALL_COUNTS.items()},
         )
 
-    def _learn(self, rows: NDArray[np.intp], totals: Counts, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
-        rates = self._counts[rows] @ FEATURE_SUMS / duration_s
-        self._normals.learn(rows, rates, duration_s=duration_s, alarmed=alarmed[rows])
-        rates = totals[None, :] @ FIREWALL_FEATURE_SUMS / duration_s
-        self._firewall_normals.learn(WHOLE, rates, duration_s=duration_s, alarmed=alarmed[WHOLE])
+
+def _by_gap(counted: Counts) -> Iterable[tuple[int, ...]]:
+    """A row for each service. Mostly nobody spoke again after a gap."""
+    return map(tuple, counted.tolist()) if counted.any() else repeat(NO_GAPS)

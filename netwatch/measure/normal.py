@@ -48,11 +48,11 @@ class Normals:
 
     def of(self, row: int) -> list[Normal]:
         """The normals of one subject, in the order of the features."""
-        return self.of_each(np.array([row]))[0]
+        return list(map(Normal, self.level[row].tolist(), self.spread[row].tolist()))
 
     def of_each(self, rows: NDArray[np.intp]) -> list[list[Normal]]:
-        """The normals of some subjects."""
-        pairs = zip(self.level[rows].tolist(), self.spread[rows].tolist(), strict=True)
+        """Of each feature the normals of some subjects."""
+        pairs = zip(self.level[rows].T.tolist(), self.spread[rows].T.tolist(), strict=True)
         return [list(map(Normal, levels, spreads)) for levels, spreads in pairs]
 
     def warming(self, row: int) -> bool:
@@ -62,29 +62,32 @@ class Normals:
     def learn(self, rows: NDArray[np.intp], rates: Matrix, *, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
         """Take in one window of these subjects; ``rates`` and ``alarmed`` are in their order."""
         young = self.windows[rows] < WARM_WINDOWS
-        first = young & ~alarmed
-        if first.any():
+        if young.any():
+            first = young & ~alarmed
             self._learn_first(rows[first], rates[first])
-        if not young.all():
-            self._follow(rows[~young], rates[~young], duration_s, alarmed[~young])
-        self.windows[rows[first | ~young]] += 1
+            rows, rates, alarmed = rows[~young], rates[~young], alarmed[~young]
+        if len(rows):
+            self._follow(rows, rates, duration_s, alarmed)
 
     def _learn_first(self, rows: NDArray[np.intp], rates: Matrix) -> None:
         seen = self.windows[rows]
         self._first[seen, rows] = rates
-        kept = self._first[:, rows].copy()
+        kept = self._first[:, rows]  # a copy
         kept[np.arange(WARM_WINDOWS)[:, None] > seen] = np.inf
         self.level[rows] = _median(kept, seen + 1)
         self.spread[rows] = MAD_TO_SIGMA * _median(np.abs(kept - self.level[rows]), seen + 1)
+        self.windows[rows] = seen + 1
 
     def _follow(self, rows: NDArray[np.intp], rates: Matrix, duration_s: float, alarmed: NDArray[np.bool_]) -> None:
-        windows = np.clip(self.windows[rows] + 1, FASTEST_WINDOWS, SLOWEST_WINDOWS)
+        seen = self.windows[rows] + 1
+        self.windows[rows] = seen
+        windows = np.minimum(np.maximum(seen, FASTEST_WINDOWS), SLOWEST_WINDOWS)
         windows[~rates.any(axis=1)] = SLOWEST_WINDOWS  # silence says that a service is silent, not what it does when it works
         windows[alarmed] = ALARMED_WINDOWS
         weight = (1.0 - (1.0 - 1.0 / windows) ** duration_s)[:, None]
         level, spread = self.level[rows], self.spread[rows]
         clip = np.where(alarmed, ALARMED_CLIP_SPREADS, CLIP_SPREADS)[:, None] * np.maximum(np.maximum(spread, 0.1 * level), 1.0)
-        step = np.clip(rates - level, -clip, clip)
+        step = np.minimum(np.maximum(rates - level, -clip), clip)
         self.level[rows] = level + weight * step
         self.spread[rows] = spread + np.where(alarmed[:, None], 0.0, weight) * (MEAN_DEVIATION_TO_SIGMA * np.abs(step) - spread)
 

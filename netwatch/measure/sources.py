@@ -5,8 +5,11 @@ them are known clients (``known``), and what each prefix usually opens. They are
 and emptied in one go at its end.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -166,7 +169,7 @@ def _summarise(
     return new_bits
 
 
-class SourceSummary(NamedTuple):
+class SourceSummary(msgspec.Struct, frozen=True, gc=False):
     """The sources of one service's new attempts in one window."""
 
     distinct: int
@@ -235,27 +238,24 @@ class Sources:
 
     def _read(self, rows: NDArray[np.intp], attempts: NDArray[np.int64]) -> dict[int, SourceSummary]:
         found = self._summaries
-        distinct = np.clip(np.rint(found.distinct[rows]), 1, attempts).astype(np.int64)
-        known_share = np.minimum(1.0, found.distinct_known[rows] / found.distinct[rows])
+        estimated = found.distinct[rows]
+        distinct = np.minimum(np.maximum(np.rint(estimated), 1), attempts).astype(np.int64)
+        known_share = np.minimum(1.0, found.distinct_known[rows] / estimated)
         most = np.log(np.maximum(attempts, 2))  # the entropy if all were different; of one attempt it is 0 anyway
-        entropy = np.clip((np.log(attempts) - found.weighted_logs[rows] / attempts) / most, 0.0, 1.0)
+        entropy = np.minimum(np.maximum((np.log(attempts) - found.weighted_logs[rows] / attempts) / most, 0.0), 1.0)
+        top_prefixes = self._top_prefixes(rows, attempts)
+        return dict(
+            zip(rows.tolist(), map(SourceSummary, distinct.tolist(), known_share.tolist(), entropy.tolist(), top_prefixes), strict=True)
+        )
+
+    def _top_prefixes(self, rows: NDArray[np.intp], attempts: NDArray[np.int64]) -> Iterator[tuple[PrefixShare, ...]]:
+        """Of each service. Most are asked from few prefixes: only the places that are taken are looked at."""
+        found = self._summaries
+        counts = found.top_counts[rows]
+        taken = counts > 0
         usual_s = USUAL_TIME_S * -np.expm1(-self._clock_s[rows] / USUAL_TIME_S)
-        usual_per_s = found.top_usual[rows] / np.maximum(usual_s, 1.0)[:, None]
-        shares = found.top_counts[rows] / attempts[:, None]
-        return {
-            row: SourceSummary(*scalars, _named(*top))
-            for row, scalars, top in zip(
-                rows.tolist(),
-                zip(distinct.tolist(), known_share.tolist(), entropy.tolist(), strict=True),
-                zip(found.top_keys[rows].tolist(), found.top_counts[rows].tolist(), shares.tolist(), usual_per_s.tolist(), strict=True),
-                strict=True,
-            )
-        }
-
-
-def _named(keys: list[int], counts: list[int], shares: list[float], usual_per_s: list[float]) -> tuple[PrefixShare, ...]:
-    return tuple(
-        PrefixShare(key_text(key), count, share, per_s)
-        for key, count, share, per_s in zip(keys, counts, shares, usual_per_s, strict=True)
-        if count
-    )
+        usual_per_s = (found.top_usual[rows] / np.maximum(usual_s, 1.0)[:, None])[taken]
+        shares = (counts / attempts[:, None])[taken]
+        keys = found.top_keys[rows][taken]
+        named = map(PrefixShare, map(key_text, keys.tolist()), counts[taken].tolist(), shares.tolist(), usual_per_s.tolist())
+        return (tuple(islice(named, prefixes)) for prefixes in np.count_nonzero(taken, axis=1).tolist())

@@ -43,7 +43,7 @@ class PrefixCount(msgspec.Struct, frozen=True, gc=False):
     flows: int
 
 
-class ServiceWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ServiceWindow(msgspec.Struct, frozen=True, gc=False):
     """One service in one window."""
 
     service: Service
