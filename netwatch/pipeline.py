@@ -2,15 +2,16 @@
 
 ::
 
-    capture ─► decode ─► reassembly ─► flows ─► services ─► session table ─► meter ─► detect ─► incident ─► export
-    (edge in)            └───── intake ─────┘             └──────────────── line ────────────────┘    (edge out)
-                         └──────────── per block of packets ────────────────────┘  └── per window ──┘
+    capture ─► decode ─► reassembly ─► flows ─► sessions, services ─► meter ─► detect ─► incident ─► export
+    (edge in)            └──── intake ─────┘    └──────────────── line ────────────────┘           (edge out)
+                         └────────── per block of packets ──────────────┘  └─ per window ─┘
 
 Blocks of packets go through the tables; at every second of the packets' own clock a window is closed and judged. Nothing here reads a clock
 or a file: a replay, a drill and a live firewall give the same incidents for the same packets.
 
-What comes before the services depends on nothing behind it: the ``Intake`` (intake.py), which a replay runs ahead on the other core. From
-the session table on, the parts form a ``Line`` (line.py). Its meter and what is behind that follow the session table and tell it nothing:
+What comes before the sessions depends on nothing behind it: the ``Intake`` (intake.py), which a replay runs ahead on the other core. From
+the session table on, which also says whose service a packet is, the parts form a ``Line`` (line.py). Its meter and what is behind that
+follow the session table and tell it nothing:
 a replay runs them behind (behind.py) while the table goes on. A what-if is a second line (trial.py): a fork of the first from the moment
 when its mitigation would have been in force, fed with the same packets.
 """
@@ -108,8 +109,7 @@ class Pipeline:
     def _track(self, part: Part) -> None:
         block, tracked = part.block, part.tracked
         packets = block.packets
-        self.directory.classify(packets, tracked)
-        self.line.sessions.track(packets, block.quoted, tracked)
+        self.line.sessions.track(packets, block.quoted, tracked, self.directory.index)
         if learned := self.directory.learn(packets, tracked):
             self.line.sessions.assign(learned)
             if self.recent is not None:
@@ -121,7 +121,7 @@ class Pipeline:
         if self.recent is not None:
             self.recent.keep(block)
         for trial in self.trials:
-            trial.track(packets, block.quoted, tracked)
+            trial.track(packets, block.quoted, tracked, self.directory.index)
 
     def _count(self, packets: Rows, tracked: Rows) -> None:
         self._segment_sizes.learn(packets, tracked)

@@ -115,8 +115,7 @@ class RecentTraffic:
         for parts, end_ns in _windows(spans):
             for part in map(taken_out, parts):
                 tracked = np.zeros(len(part.packets), TRACKED)
-                directory.classify(part.packets, tracked)
-                table.track(part.packets, part.quoted, tracked)
+                table.track(part.packets, part.quoted, tracked, directory.index)
                 packets_before += len(part.packets) if end_ns <= onset_s * SECOND_NS else 0
             table.advance(end_ns)
             if end_ns <= onset_s * SECOND_NS:

@@ -13,6 +13,7 @@ from netwatch.model.packet import Rows
 from netwatch.model.plan import WhatIfResult
 from netwatch.model.replay import WhatIf
 from netwatch.model.service import Service
+from netwatch.model.service_index import ServiceIndex
 from netwatch.model.tracked import TRACKED
 from netwatch.track.clock import Border
 
@@ -53,14 +54,14 @@ class Trial:
         if self._line is not None:
             self._line.sessions.assign(learned)
 
-    def track(self, packets: Rows, quoted: Rows, tracked: Rows) -> None:
+    def track(self, packets: Rows, quoted: Rows, tracked: Rows, services: ServiceIndex) -> None:
         """Take the same packets as the line it was forked from, with what the stages before the session table said of them."""
         if self._line is None:
             return
         own = np.zeros(len(tracked), TRACKED)
-        for field in ("service", "toward_service", "flow_events", "gap_bin"):
+        for field in ("flow_events", "gap_bin"):
             own[field] = tracked[field]
-        self._line.sessions.track(packets, quoted, own)
+        self._line.sessions.track(packets, quoted, own, services)
         self._line.meter.add(packets, own)
 
     def close(self, border: Border, reassembly: ReassemblyTotals) -> None:

@@ -33,8 +33,7 @@ def test_a_session_table_judges_them_as_it_judged_the_packets(path: Path) -> Non
         again = taken_out(put_away(part.block))
         found = [np.zeros(len(block.packets), TRACKED) for block in (part.block, again)]
         for table, block, tracked in zip((before, after), (part.block, again), found, strict=True):
-            directory.classify(block.packets, tracked)
-            table.track(block.packets, block.quoted, tracked)
+            table.track(block.packets, block.quoted, tracked, directory.index)
         assert np.array_equal(found[0], found[1])
     assert before.verdicts == after.verdicts
 

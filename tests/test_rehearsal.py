@@ -61,8 +61,7 @@ class Site:
         if built:
             block = packet_block(*built)
             tracked = np.zeros(len(block.packets), TRACKED)
-            self.directory.classify(block.packets, tracked)
-            self.table.track(block.packets, block.quoted, tracked)
+            self.table.track(block.packets, block.quoted, tracked, self.directory.index)
             self.recent.keep(block)
         self.table.advance(self.now_s * SECOND_NS)
         self.recent.close(self.now_s * SECOND_NS)

@@ -1,6 +1,7 @@
 """The session table's way of one block of packets: find the entry, ask its protocol's tracker, count.
 
-While a packet is judged, the slot of the one 32 behind it and the entry of the one 16 behind it are fetched, so that none is waited for.
+While a packet is judged, the row of the one 96 behind it, the slot of the one 32 and the entry of the one 16 behind it are fetched, so that
+none is waited for. What cannot be foreseen (which way a packet goes, whether it has payload) is reckoned with, not branched on.
 Its own search begins anew, since a packet may make or remove what the next one looks for. Everything on the common way is inlined into one
 kernel; what opens a session is one call away, or the compiler would prepare for it with every packet.
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from netwatch.jit import called, inlined, njit, prefetch, wide
 from netwatch.model.packet import DecodeStatus, Layer, Rows
+from netwatch.model.service_index import ServiceIndex, service_of
 from netwatch.track.admission import ACTIVE, ADMIT_PROXIED, REFUSE, UNTRACK, Guard, apply_rules
 from netwatch.track.expiry import PAGE_ROWS, UNSET, WHEEL_SLOTS, look_ahead, reap_window, release, run_timers
 from netwatch.track.plain_enums import (
@@ -37,6 +39,7 @@ from netwatch.track.plain_enums import (
 )
 from netwatch.track.refusals import SHOWN_TO_TABLE, ask_admission, count_returned, stopped_in_front
 from netwatch.track.session_entry import (
+    CLIENT_ANSWERS,
     DROPPED_FULL,
     EARLY_DROP,
     EXPIRED_TOTAL,
@@ -56,7 +59,7 @@ from netwatch.track.session_entry import (
 )
 from netwatch.track.session_lookup import ERROR_TYPE, ICMP_ANSWERS, ICMP_OPENS, UNKNOWN_TYPE, UNTRACKED_TYPE, concerns_session, find
 from netwatch.track.session_rows import likely_victim, make_entry, make_room
-from netwatch.track.session_slots import EMPTY, ONE, ROW_MASK, TAG_SHIFT, hash_tag, home_slot, slot_of
+from netwatch.track.session_slots import EMPTY, ONE, ROW_MASK, SLOTS_PER_ENTRY, TAG_SHIFT, hash_tag, home_slot, slot_of
 from netwatch.track.session_trackers import REOPEN, begin_proxied, begin_syn, begin_tcp, track_datagram, track_tcp
 from netwatch.track.tcp_tracker import ACK, KINDS, MALFORMED, NO_KIND, ORIGINAL, REPLY, SYN
 
@@ -66,7 +69,10 @@ BATCH = 32
 AHEAD = 16
 """Packets between the fetching of an entry and its use, and between that of a slot and its."""
 
-SECOND_LINE = 64  # where it begins in an entry
+FAR_AHEAD = 96
+"""Packets between the fetching of a packet's row and its first use: another core has just written it."""
+
+SECOND_LINE = 64  # where it begins in an entry or a packet
 LATEST_NS = 1 << 62
 """A clock set beyond this (the year 2116) would overflow when a time-out is added."""
 
@@ -157,12 +163,20 @@ def open_session(
     return STILL_TO_TRACK, VALID, events | PICKED_UP_EVENT, row
 
 
+@called
+def name_service(services: ServiceIndex, packet: Row, mark: Row) -> None:
+    """Note the service of a packet that has no entry."""
+    mark["service"], mark["toward_service"] = service_of(services, packet)
+
+
 @inlined
-def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now_ns: int) -> tuple[int, int, int]:
-    """One packet: its verdict, why it is invalid, and its events."""
+def judge(table: Arrays, guard: Guard, services: ServiceIndex, packet: Row, quoted: Rows, mark: Row, now_ns: int) -> tuple[int, int, int]:
+    """One packet: its verdict, why it is invalid, and its events. Notes its service too, which its entry knows if it has one."""
     layers = wide(packet["layers"])
     shown = STATUS_SHOWN[packet["status"]]
+    mark["service"], mark["toward_service"] = 0, 0
     if shown != SHOWN or layers & (FRAGMENT_LAYER | HELD_LAYER) or not layers & IP_LAYERS:
+        name_service(services, packet, mark)
         if shown == NOT_SHOWN or layers & HELD_LAYER or not layers & IP_LAYERS:
             return VERDICT_NONE, VALID, 0
         if layers & FRAGMENT_LAYER and not layers & WHOLE_LAYERS:  # reassembly let it pass as it is, and it has no ports
@@ -216,6 +230,12 @@ def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now
         release(table, row, slot_of(table, row))
         table.numbers[EXPIRED_TOTAL] += 1
         row, direction = NO_ROW, ORIGINAL
+    if row == NO_ROW:
+        name_service(services, packet, mark)
+    else:
+        group, client_answers = table.entries[row]["group"], table.entries[row]["history"] & CLIENT_ANSWERS != 0
+        mark["service"] = group
+        mark["toward_service"] = (group != 0) & ((direction == REPLY) == client_answers)
     if table.numbers[LINGERING]:
         reap_window(table, tag, row)
     if guard.settings[ACTIVE]:
@@ -228,7 +248,8 @@ def judge(table: Arrays, guard: Guard, packet: Row, quoted: Rows, mark: Row, now
         verdict, reason, events, row = open_session(table, guard, packet, mark, tag, sport, dport, icmp_type, kind, opens, 0)
         if verdict != STILL_TO_TRACK:
             return verdict, reason, events
-    verdict = VERDICT_ESTABLISHED if direction == REPLY or table.entries[row]["status"] & SEEN_REPLY else VERDICT_NEW
+    answered = (direction == REPLY) | (table.entries[row]["status"] & SEEN_REPLY != 0)
+    verdict = VERDICT_NEW + answered * (VERDICT_ESTABLISHED - VERDICT_NEW)  # as likely one as the other: a branch would be guessed wrong
     if kind == NO_KIND:
         events |= track_datagram(table, row, direction, packet, now_ns)
     elif kind == MALFORMED:
@@ -259,25 +280,25 @@ def fetch_entry(table: Arrays, packet: Row, full: bool) -> None:
     slot_count, tag = np.uint64(len(table.slots)), packet["hash"] >> TAG_SHIFT
     position = home_slot(tag, slot_count)
     slot = table.slots[position]
-    while slot != EMPTY and slot >> TAG_SHIFT != tag:
-        position = (position + ONE) & (slot_count - ONE)
-        slot = table.slots[position]
+    if slot >> TAG_SHIFT != tag:
+        slot = table.slots[(position + ONE) & (slot_count - ONE)]
     if full and slot == EMPTY:
         slot = likely_victim(table, tag)
-    if slot != EMPTY:
-        prefetch(table.entries, slot & ROW_MASK, 0)
-        prefetch(table.entries, slot & ROW_MASK, SECOND_LINE)
+    prefetch(table.entries, slot & ROW_MASK, 0)
+    prefetch(table.entries, slot & ROW_MASK, SECOND_LINE)
 
 
 @inlined
 def has_room(table: Arrays) -> bool:
     """Whether a batch of packets may each make an entry, and write it into the wheel twice."""
     live, page_rows = table.numbers[LIVE], (len(table.pages) - WHEEL_SLOTS - 2) * PAGE_ROWS
-    return bool(live + BATCH < len(table.entries) and 2 * live <= len(table.slots) and table.numbers[HUNG] + 2 * BATCH <= page_rows)
+    return bool(
+        live + BATCH < len(table.entries) and SLOTS_PER_ENTRY * live <= len(table.slots) and table.numbers[HUNG] + 2 * BATCH <= page_rows
+    )
 
 
 @njit
-def track_block(packets: Rows, quoted: Rows, tracked: Rows, table: Arrays, guard: Guard, begin: int) -> int:
+def track_block(packets: Rows, quoted: Rows, tracked: Rows, services: ServiceIndex, table: Arrays, guard: Guard, begin: int) -> int:
     """Judge packets from ``begin`` on, each into its row of ``tracked``; returns the first that there was no room for, or their number."""
     numbers = table.numbers
     count = len(packets)
@@ -292,6 +313,8 @@ def track_block(packets: Rows, quoted: Rows, tracked: Rows, table: Arrays, guard
         full = numbers[LIVE] >= numbers[LIMIT]
         for index in range(np.uint64(begin), np.uint64(stop)):
             packet, mark = packets[index], tracked[index]
+            prefetch(packets, index + np.uint64(FAR_AHEAD), 0)
+            prefetch(packets, index + np.uint64(FAR_AHEAD), SECOND_LINE)
             if index + np.uint64(2 * AHEAD) < np.uint64(count):
                 fetch_slot(table, packets[index + np.uint64(2 * AHEAD)])
             if index + np.uint64(AHEAD) < np.uint64(count):
@@ -302,7 +325,7 @@ def track_block(packets: Rows, quoted: Rows, tracked: Rows, table: Arrays, guard
                     run_timers(table, ts_ns)
                 else:
                     numbers[NOW] = ts_ns
-            verdict, reason, events = judge(table, guard, packet, quoted, mark, numbers[NOW])
+            verdict, reason, events = judge(table, guard, services, packet, quoted, mark, numbers[NOW])
             mark["verdict"], mark["invalid"], mark["session_events"] = verdict, reason, events
             table.verdicts[verdict] += 1
         begin = stop

@@ -19,6 +19,7 @@ from netwatch.model.packet import Rows
 from netwatch.model.plan import Admission, Eviction
 from netwatch.model.rows import as_bytes
 from netwatch.model.service import Protocol, Service
+from netwatch.model.service_index import ServiceIndex, empty_index
 from netwatch.model.session import (
     CENSUS_IDLE_EDGES_S,
     CENSUS_IDLE_S,
@@ -38,7 +39,7 @@ from netwatch.track.admission_rules import build_guard, groups_of, open_guard, r
 from netwatch.track.expiry import NEVER, NEXT_PAGE, PAGE_LENGTH, UNSET, WHEEL_SLOTS, write_wheel_anew
 from netwatch.track.session_entry import ENTRY, SIDE, Arrays
 from netwatch.track.session_kernel import BATCH, pass_time, track_block
-from netwatch.track.session_slots import WIDTH_SHIFT, move_slots
+from netwatch.track.session_slots import SLOTS_PER_ENTRY, WIDTH_SHIFT, move_slots
 from netwatch.track.session_walks import LEARNED, count_all_holders, evict, relabel, walk_table
 from netwatch.track.source_prefix import prefix_text
 
@@ -57,6 +58,7 @@ FIRST_COLLECTION_S = 60.0
 """When netfilter's collector first comes by. It has run since the machine was started, so a capture does not show when; an idle one sleeps
 60 seconds, and beginning with a whole pause shows the table fullest."""
 
+NO_SERVICES = empty_index(0)
 SCTP_HALF_OPEN_S = 10.0  # nf_conntrack_proto_sctp.c, after INIT
 CENSUS_PREFIXES = 16
 
@@ -111,12 +113,15 @@ class SessionTable:
         if admission is not None:
             self._put_in_force(admission)
 
-    def track(self, packets: Rows, quoted: Rows, tracked: Rows) -> None:
-        """Judge packets; ``tracked["service"]`` names the group of the entries they make. Late packets happen now."""
+    def track(self, packets: Rows, quoted: Rows, tracked: Rows, services: ServiceIndex = NO_SERVICES) -> None:
+        """Judge packets, and say which of the services each belongs to: its entry's, or if it has none the index'. Late packets happen now.
+
+        The rows of ``services`` are the groups by which entries are counted.
+        """
         if len(tracked) != len(packets):
             raise ValueError(f"{len(packets)} packets need as many rows to say what became of them, got {len(tracked)}")
         done = 0
-        while (done := track_block(packets, quoted, tracked, self._arrays, self._guard, done)) < len(packets):
+        while (done := track_block(packets, quoted, tracked, services, self._arrays, self._guard, done)) < len(packets):
             self._grow()
 
     def advance(self, now_ns: int) -> None:
@@ -277,7 +282,7 @@ class SessionTable:
         grown: dict[str, NDArray[Any]] = {}
         if live + BATCH >= len(arrays.entries):
             grown["entries"] = _longer(arrays.entries, min(2 * len(arrays.entries), _rows_for(self.profile.limit)))
-        if 2 * live > len(arrays.slots):
+        if SLOTS_PER_ENTRY * live > len(arrays.slots):
             grown["slots"] = _line_zeros(2 * len(arrays.slots), np.uint64)
             move_slots(arrays.slots, grown["slots"])
         if not grown:

@@ -34,8 +34,7 @@ def windows_of(path: Path) -> tuple[list[Window], list[Rows], ServiceDirectory]:
             packets = block.packets[stretch.begin : stretch.stop]
             tracked = np.zeros(len(packets), TRACKED)
             flows.track(packets, tracked)
-            directory.classify(packets, tracked)
-            sessions.track(packets, block.quoted, tracked)
+            sessions.track(packets, block.quoted, tracked, directory.index)
             if learned := directory.learn(packets, tracked):
                 sessions.assign(learned)
             directory.classify(packets, tracked)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from netwatch.model.packet import Rows
+from netwatch.model.service_index import PREFIX, ServiceIndex, empty_index, with_prefix
 from netwatch.model.session import FirewallProfile, SessionState
 from netwatch.model.tracked import TRACKED, InvalidReason, SessionEvent, Verdict
 from netwatch.track.session_table import SessionTable
@@ -21,12 +22,20 @@ def profile(**fields: Any) -> FirewallProfile:
 
 
 def track(table: SessionTable, *built: Built, service: int = 0, toward: bool = True) -> Rows:
-    """Judge some packets, all of one service; returns their rows of TRACKED."""
+    """Judge some packets; returns their rows of TRACKED. The service is where the first of them goes, or where it comes from."""
     block = as_block(built)
     tracked = np.zeros(len(block.packets), TRACKED)
-    tracked["service"], tracked["toward_service"] = service, toward
-    table.track(block.packets, block.quoted, tracked)
+    if len(tracked):
+        first = block.packets[0]
+        port = first["dport"] if toward else first["sport"]
+        table.track(block.packets, block.quoted, tracked, anywhere(int(port), int(first["protocol"]), service))
     return tracked
+
+
+def anywhere(port: int, protocol: int, service: int) -> ServiceIndex:
+    """An index of one service: this port at whatever address."""
+    index = empty_index(1)
+    return with_prefix(index, np.array([(0, 0, 0, 0, port << 8 | protocol, service)], PREFIX)) if service else index
 
 
 def verdicts(table: SessionTable, *built: Built) -> list[Verdict]:
