@@ -116,13 +116,11 @@ def hang(table: Arrays, entry: Row, row: np.uint64, due_ns: int) -> None:
 @inlined
 def renew(table: Arrays, entry: Row, row: np.uint64, expires_ns: int) -> None:
     """Set when an entry ends; only an earlier end than the wheel knows of is written there."""
-    earlier = expires_ns < entry["expires_ns"]
     entry["expires_ns"] = expires_ns
-    if earlier and entry["wheel_slot"]:
-        now_tick = table.numbers[WHEEL_TICK]
-        met_tick = now_tick + 1 + ((wide(entry["wheel_slot"]) - now_tick - 2) & WHEEL_MASK)
-        if (expires_ns >> TICK_SHIFT) + 1 < met_tick:
-            hang(table, entry, row, expires_ns)
+    now_tick = table.numbers[WHEEL_TICK]
+    met_tick = now_tick + 1 + ((wide(entry["wheel_slot"]) - now_tick - 2) & WHEEL_MASK)
+    if (expires_ns >> TICK_SHIFT) + 1 < met_tick and entry["wheel_slot"]:
+        hang(table, entry, row, expires_ns)
 
 
 @called

@@ -37,6 +37,7 @@ AHEAD = 32
 
 IP_LAYERS, FRAGMENT, HELD = int(Layer.IPV4 | Layer.IPV6), int(Layer.FRAGMENT), int(Layer.HELD)
 FIRST = int(FlowEvent.FIRST)
+NOTHING = np.uint64(0)
 ACTIVE_END, EVICTED_END = int(FlowEnd.ACTIVE), int(FlowEnd.EVICTED)
 
 
@@ -52,28 +53,18 @@ def kind_of(packet: Row) -> int:
 @inlined
 def direction_in(rows: Rows, row: int, packet: Row, kind: int) -> int:
     """0 if the packet goes from the row's initiator to its responder, 1 the other way, -1 if it is of another flow."""
+    # Which way it goes cannot be predicted, so both are compared as numbers, without a branch.
     flow = rows[row]
-    if flow.kind != kind:
+    out = (flow.initiator_lo ^ packet.src_lo) | (flow.responder_lo ^ packet.dst_lo)
+    out |= (flow.initiator_hi ^ packet.src_hi) | (flow.responder_hi ^ packet.dst_hi)
+    out |= np.uint64(flow.sport ^ packet.sport) | np.uint64(flow.dport ^ packet.dport)
+    back = (flow.initiator_lo ^ packet.dst_lo) | (flow.responder_lo ^ packet.src_lo)
+    back |= (flow.initiator_hi ^ packet.dst_hi) | (flow.responder_hi ^ packet.src_hi)
+    back |= np.uint64(flow.sport ^ packet.dport) | np.uint64(flow.dport ^ packet.sport)
+    goes_out = out == NOTHING
+    if flow.kind != kind or not goes_out | (back == NOTHING):
         return -1
-    if (
-        flow.initiator_lo == packet.src_lo
-        and flow.responder_lo == packet.dst_lo
-        and flow.sport == packet.sport
-        and flow.dport == packet.dport
-        and flow.initiator_hi == packet.src_hi
-        and flow.responder_hi == packet.dst_hi
-    ):
-        return 0
-    if (
-        flow.initiator_lo == packet.dst_lo
-        and flow.responder_lo == packet.src_lo
-        and flow.sport == packet.dport
-        and flow.dport == packet.sport
-        and flow.initiator_hi == packet.dst_hi
-        and flow.responder_hi == packet.src_hi
-    ):
-        return 1
-    return -1
+    return 0 if goes_out else 1
 
 
 @inlined
@@ -98,8 +89,8 @@ def name_sides(rows: Rows, tallies: Rows, keep: bool, row: int, packet: Row) -> 
 
 @inlined
 def opens_again(state: int, flow: Row, direction: int, flags: int, sequence: int) -> bool:
-    """A SYN with a sequence number of its own after the connection ended, or its answer where only that side is seen."""
-    if not flags & SYN or not has_ended(state):
+    """Of a SYN: whether it has a sequence number of its own after the connection ended, or is the answer where only that side is seen."""
+    if not has_ended(state):
         return False
     if state & (SYN_SEEN << direction):
         return sequence != signed(flow.isn[direction])
@@ -138,11 +129,14 @@ def make_room(
 
 
 @inlined
-def is_reopened(rows: Rows, row: int, direction: int, packet: Row) -> bool:
-    """Whether the packet begins a new connection on the tuple of one that ended."""
-    if packet.protocol != TCP or not packet.tcp_flags & SYN:
-        return False
-    return opens_again(signed(rows[row].state), rows[row], direction, signed(packet.tcp_flags), signed(packet.seq))
+def is_syn(packet: Row) -> bool:
+    return bool((packet.protocol == TCP) & (packet.tcp_flags & SYN != 0))
+
+
+@inlined
+def is_too_old(table: Rows, rows: Rows, row: int, ts_ns: int) -> bool:
+    """Whether the active time-out is over; of a young table no row need be looked at."""
+    return bool(ts_ns - table[0].earliest_ns >= table[0].active_ns and ts_ns - rows[row].first_ns >= table[0].active_ns)
 
 
 @inlined
@@ -169,16 +163,20 @@ def begin_again(
         take_closed(table, newer, older, row)
         clear_record(rows, tallies, keep, row, ts_ns)
         enqueue(heads, tails, newer, age_class(rows[row].kind), table[0].tick, row)
-    elif is_reopened(rows, row, direction, packet):
-        emit(table, rows, tallies, row, OPEN_END, records)
-        direction = name_sides(rows, tallies, keep, row, packet)
-        clear_record(rows, tallies, keep, row, ts_ns)
-    elif ts_ns - table[0].earliest_ns >= table[0].active_ns and ts_ns - rows[row].first_ns >= table[0].active_ns:
+    elif is_syn(packet):  # few are, and of packets that go either way it is better asked first than their direction
+        if opens_again(state, rows[row], direction, signed(packet.tcp_flags), signed(packet.seq)):
+            emit(table, rows, tallies, row, OPEN_END, records)
+            direction = name_sides(rows, tallies, keep, row, packet)
+            clear_record(rows, tallies, keep, row, ts_ns)
+        elif is_too_old(table, rows, row, ts_ns):
+            emit(table, rows, tallies, row, ACTIVE_END, records)
+            clear_record(rows, tallies, keep, row, ts_ns)
+        elif direction == 1 and not packet.tcp_flags & ACK and not state & INITIATED:
+            turn_around(rows, tallies, keep, row)
+            direction = 0
+    elif is_too_old(table, rows, row, ts_ns):
         emit(table, rows, tallies, row, ACTIVE_END, records)
         clear_record(rows, tallies, keep, row, ts_ns)
-    elif direction == 1 and packet.tcp_flags & (SYN | ACK) == SYN and packet.protocol == TCP and not state & INITIATED:
-        turn_around(rows, tallies, keep, row)
-        direction = 0
     return direction
 
 

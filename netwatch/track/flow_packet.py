@@ -119,7 +119,7 @@ def take_segment(flow: Row, tally: Row, keep: bool, state: int, direction: int, 
         flow.next_seq[direction] = sequence + length
         flow.hole_start[direction] = flow.hole_end[direction]
         state |= SEQUENCE << direction
-    elif length > 0 and sequence == flow.next_seq[direction]:
+    elif sequence == flow.next_seq[direction]:
         flow.next_seq[direction] = sequence + length
     elif length > 0 and is_repeated(flow, direction, sequence, payload, length):
         is_new = False
@@ -151,14 +151,14 @@ def take_packet(flow: Row, tally: Row, keep: bool, state: int, direction: int, p
     """Work on what lies above IP; return the state and the events."""
     events = 0
     payload = signed(packet.payload_len)
-    if payload > 0:
-        if keep:
-            tally.payload[direction] += payload
-        if flow.data_packets < 255:
-            flow.data_packets += 1
-        if direction == 0 and not state & PAYLOAD_TOLD:
-            state |= PAYLOAD_TOLD
-            events |= FIRST_PAYLOAD
+    if keep:
+        tally.payload[direction] += payload
+    # Without a branch: neither payload nor direction can be predicted.
+    has_payload = payload > 0
+    flow.data_packets += has_payload & (flow.data_packets < 255)
+    is_first = has_payload & (direction == 0) & (state & PAYLOAD_TOLD == 0)
+    state |= is_first * PAYLOAD_TOLD
+    events |= is_first * FIRST_PAYLOAD
     if packet.protocol != TCP or not packet.layers & TRANSPORT:
         return state, events
     flags = signed(packet.tcp_flags)

@@ -13,7 +13,7 @@ from netwatch.model.packet import Rows
 from netwatch.track.plain_enums import ICMP_PROTOCOL, ICMPV6_PROTOCOL
 from netwatch.track.session_entry import NO_ROW, Arrays
 from netwatch.track.session_slots import EMPTY, ONE, ROW_MASK, TAG_SHIFT, hash_tag, home_slot
-from netwatch.track.tcp_tracker import ORIGINAL, REPLY
+from netwatch.track.tcp_tracker import ORIGINAL
 
 # Of an ICMP type without an answering type.
 UNTRACKED_TYPE, ERROR_TYPE, UNKNOWN_TYPE, LONELY_TYPE = -1, -2, -3, -4
@@ -77,27 +77,15 @@ def find(
         if slot >> TAG_SHIFT == tag:
             row = slot & ROW_MASK
             entry = table.entries[row]
-            if entry["protocol"] == protocol and entry["icmp_code"] == icmp_code:
-                if (
-                    entry["dst_lo"] == src_lo
-                    and entry["src_lo"] == dst_lo
-                    and entry["dport"] == sport
-                    and entry["sport"] == dport
-                    and entry["dst_hi"] == src_hi
-                    and entry["src_hi"] == dst_hi
-                    and entry["icmp_type"] == icmp_answer
-                ):
-                    return row, REPLY
-                if (
-                    entry["src_lo"] == src_lo
-                    and entry["dst_lo"] == dst_lo
-                    and entry["sport"] == sport
-                    and entry["dport"] == dport
-                    and entry["src_hi"] == src_hi
-                    and entry["dst_hi"] == dst_hi
-                    and entry["icmp_type"] == icmp_type
-                ):
-                    return row, ORIGINAL
+            # Which direction a packet goes cannot be predicted, so both are compared as numbers, without a branch.
+            named_otherwise = np.uint64(entry["protocol"] ^ protocol) | np.uint64(entry["icmp_code"] ^ icmp_code)
+            as_reply = (entry["dst_lo"] ^ src_lo) | (entry["src_lo"] ^ dst_lo) | (entry["dst_hi"] ^ src_hi) | (entry["src_hi"] ^ dst_hi)
+            as_reply |= np.uint64(entry["dport"] ^ sport) | np.uint64(entry["sport"] ^ dport) | np.uint64(entry["icmp_type"] ^ icmp_answer)
+            as_original = (entry["src_lo"] ^ src_lo) | (entry["dst_lo"] ^ dst_lo) | (entry["src_hi"] ^ src_hi) | (entry["dst_hi"] ^ dst_hi)
+            as_original |= np.uint64(entry["sport"] ^ sport) | np.uint64(entry["dport"] ^ dport) | np.uint64(entry["icmp_type"] ^ icmp_type)
+            is_reply = as_reply == EMPTY
+            if named_otherwise == EMPTY and (is_reply | (as_original == EMPTY)):
+                return row, np.uint64(is_reply)
         position = (position + ONE) & (slot_count - ONE)
 
 

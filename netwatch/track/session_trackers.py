@@ -53,7 +53,6 @@ from netwatch.track.session_entry import (
     SCTP_HALF_OPEN_TIMEOUT,
     SCTP_TIMEOUT,
     SEEN_REPLY,
-    SERVER_PAYLOAD,
     SIDES_PER_ENTRY,
     STREAM_AFTER,
     UDP_STREAM_TIMEOUT,
@@ -91,6 +90,7 @@ from netwatch.track.tcp_tracker import (
 
 SECOND_NS = 1_000_000_000
 LONG_NS = 120 * SECOND_NS  # nf_tcp_handle_invalid shortens only what has at least this left
+UNLIMITED_NS = 1 << 61
 SETTLED = SEEN_REPLY | ASSURED
 REOPEN = -1  # in place of a reason: the entry must be replaced first
 
@@ -116,11 +116,9 @@ def settle(table: Arrays, entry: Row, row: np.uint64, state: int, status: int) -
 def note_packet(entry: Row, packet: Row, direction: np.uint64, now_ns: int) -> None:
     """Remember when an entry's packet came, and whether the client ever sent payload."""
     entry["last_seen_ns"] = now_ns
-    if packet["payload_len"]:
-        if (direction == ORIGINAL) == (entry["history"] & CLIENT_ANSWERS == 0):
-            entry["history"] |= CLIENT_PAYLOAD
-        else:
-            entry["history"] |= SERVER_PAYLOAD
+    # Without a branch: neither direction nor payload can be predicted.
+    by_server = wide(direction) ^ (wide(entry["history"]) // CLIENT_ANSWERS & 1)
+    entry["history"] |= wide(packet["payload_len"] != 0) * CLIENT_PAYLOAD << by_server
 
 
 @called
@@ -145,12 +143,13 @@ def segment_timeout_ns(table: Arrays, entry: Row, mine: Row, theirs: Row, kind: 
     timeouts_ns = table.timeouts_ns[1 if status & OTHER_TIMEOUTS else 0]
     timeout_ns: int = timeouts_ns[state]
     repeated_ns, owed_ns = timeouts_ns[RETRANSMITTED_TIMEOUT], timeouts_ns[UNACKNOWLEDGED_TIMEOUT]
-    if entry["retransmissions"] >= table.numbers[MAX_RETRANSMISSIONS] and timeout_ns > repeated_ns:
+    owes = ((mine["flags"] | theirs["flags"]) & DATA_UNACKNOWLEDGED != 0) | ((kind == RST) & (state == ESTABLISHED))
+    longest_ns = owed_ns + (not owes) * UNLIMITED_NS  # changes with every other packet of a session: so without a branch
+    too_often = entry["retransmissions"] >= table.numbers[MAX_RETRANSMISSIONS]
+    if (too_often or (entry["last_window"] == 0 and longest_ns >= timeout_ns)) and timeout_ns > repeated_ns:
         timeout_ns = repeated_ns
-    elif ((kind == RST and state == ESTABLISHED) or (mine["flags"] | theirs["flags"]) & DATA_UNACKNOWLEDGED) and timeout_ns > owed_ns:
-        timeout_ns = owed_ns
-    elif entry["last_window"] == 0 and timeout_ns > repeated_ns:
-        timeout_ns = repeated_ns
+    else:
+        timeout_ns = min(timeout_ns, longest_ns)
     if state == ESTABLISHED and not status & SEEN_REPLY:  # picked up, and nobody answers
         timeout_ns = min(timeout_ns, owed_ns)
     return timeout_ns

@@ -240,40 +240,31 @@ def check_window(
             outcome = IGNORED
         return outcome if enforced and not mine["flags"] & BE_LIBERAL else ACCEPTED
 
+    # What moves changes from packet to packet and cannot be predicted: so all of it is written each time, without a branch.
     scaled = window if flags & SYN_FLAG else window << mine["scale"]
-    wanted = (scaled + sack - ack) & MODULUS_MASK
-    if wanted > my_max_window:
-        mine["max_window"] = wanted
-    my_flags = mine["flags"]
-    if before(my_end, end):
-        mine["end"] = end
-        my_flags |= DATA_UNACKNOWLEDGED
-    if flags & ACK_FLAG and (not my_flags & MAX_ACK_SET or before(wide(mine["max_ack"]), ack)):
-        mine["max_ack"] = ack
+    mine["max_window"] = max(my_max_window, (scaled + sack - ack) & MODULUS_MASK)
+    moves_end = before(my_end, end)
+    mine["end"] = end if moves_end else my_end
+    my_flags = wide(mine["flags"]) | moves_end * DATA_UNACKNOWLEDGED
+    if flags & ACK_FLAG:
+        max_ack = wide(mine["max_ack"])
+        mine["max_ack"] = ack if before(max_ack, ack) | (my_flags & MAX_ACK_SET == 0) else max_ack
         my_flags |= MAX_ACK_SET
     mine["flags"] = my_flags
     if their_max_window != 0 and before(my_max_end, end):
         theirs["max_window"] = their_max_window + end - my_max_end
-    if before(wide(theirs["max_end"]) - 1, sack + scaled):
-        theirs["max_end"] = sack + scaled + (1 if scaled == 0 else 0)
-    if ack == their_end:
-        theirs["flags"] &= 0xFF ^ DATA_UNACKNOWLEDGED
+    their_max_end, allowed_end = wide(theirs["max_end"]), sack + scaled
+    theirs["max_end"] = allowed_end + (scaled == 0) if before(their_max_end - 1, allowed_end) else their_max_end
+    theirs["flags"] = wide(theirs["flags"]) & ~((ack == their_end) * DATA_UNACKNOWLEDGED)
     if kind == ACK:  # count how often the very same segment came in a row: a peer that no longer answers
-        if (
-            entry["last_seq"] == seq
-            and entry["last_ack"] == ack
-            and entry["last_end"] == end
-            and entry["last_window"] == window
-            and entry["last_direction"] == direction
-        ):
-            entry["retransmissions"] += 1
-        else:
-            entry["last_direction"] = direction
-            entry["last_seq"] = seq
-            entry["last_ack"] = ack
-            entry["last_end"] = end
-            entry["last_window"] = window
-            entry["retransmissions"] = 0
+        same = (entry["last_seq"] == seq) & (entry["last_ack"] == ack) & (entry["last_end"] == end)
+        same = same & (entry["last_window"] == window) & (entry["last_direction"] == direction)
+        entry["last_direction"] = direction
+        entry["last_seq"] = seq
+        entry["last_ack"] = ack
+        entry["last_end"] = end
+        entry["last_window"] = window
+        entry["retransmissions"] = same * (wide(entry["retransmissions"]) + 1)
     return ACCEPTED
 
 
