@@ -43,7 +43,9 @@ def take_apart(arguments: Iterable[Any], kinds: list[Any], slots: list[Any]) -> 
     for argument in arguments:
         kind = type(argument)
         if kind is np.ndarray:
-            kinds += argument.dtype, argument.ndim, argument.flags.num & FLAGS
+            flags = argument.flags.num & FLAGS
+            # An array of one row is contiguous both ways, of two only one: numba calls both C, and it is the same code.
+            kinds += argument.dtype, argument.ndim, flags & ~F_CONTIGUOUS if flags & C_CONTIGUOUS else flags
             slots.append(id(argument))
         elif kind in NUMBERS:
             kinds.append(kind)

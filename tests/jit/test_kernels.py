@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from netwatch.jit import Kernel, folder, machine, stored
+from netwatch.jit.shape import take_apart
 from tests.conftest import ROOT
 from tests.jit import kernels
 
@@ -54,6 +55,20 @@ def arguments(step: int) -> tuple[Any, ...]:
     table = np.arange(40, dtype=np.int64).reshape(4, 10)[:, ::step]
     pair = kernels.Pair(np.arange(7)[::step], np.ones(3))
     return rows[::step], table, pair, 0.25, True, np.uint64(2**63)
+
+
+def test_arrays_of_no_row_of_one_and_of_many_run_the_same_code() -> None:
+    """Else the second prefix of an attack would have kernels compiled in the middle of it."""
+
+    def key(array: np.ndarray) -> list[Any]:
+        kinds: list[Any] = []
+        take_apart((array,), kinds, [])
+        return kinds
+
+    table = np.zeros((4, 6), np.uint64)
+    assert key(table[:0]) == key(table[:1]) == key(table)
+    assert key(table) != key(table[:, ::2])
+    assert key(table) != key(table.T)
 
 
 @pytest.mark.parametrize("step", [1, 2, -1])
