@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.model.packet import PacketBlock, chosen_rows, concatenate
-from netwatch.model.rows import copied
+from netwatch.model.packet import PacketBlock, concatenate
+from netwatch.model.rows import chosen, copied
 
 BEFORE_ALL = np.iinfo(np.int64).min
 
@@ -91,6 +91,6 @@ def merge_by_time(streams: Sequence[Iterator[PacketBlock]], *, begins_ns: Sequen
         joined = concatenate([block for block, _ in parts])
         if len(parts) > 1:
             order = np.argsort(np.concatenate([times for _, times in parts]), kind="stable")
-            joined = PacketBlock(chosen_rows(joined.packets, order), joined.quoted)
+            joined = PacketBlock(chosen(joined.packets, order), joined.quoted)
         yield joined
         open_streams = [(number, stream) for number, stream in open_streams if stream.fill()]

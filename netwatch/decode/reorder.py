@@ -7,7 +7,8 @@ time now less the rings' delay. What comes later still keeps its place behind: i
 
 import numpy as np
 
-from netwatch.model.packet import PacketBlock, chosen_rows, concatenate, empty_packets
+from netwatch.model.packet import PacketBlock, concatenate, empty_packets
+from netwatch.model.rows import chosen
 
 MOST_HELD = 1 << 18
 """Packets, some 30 MB of rows. More are held only if the clock was set back, or the machine is too busy to ask for them."""
@@ -33,7 +34,7 @@ class Reordering:
         times_ns = np.ascontiguousarray(joined.packets["ts_ns"])
         if (times_ns[1:] < times_ns[:-1]).any():
             order = np.argsort(times_ns, kind="stable")
-            joined, times_ns = PacketBlock(chosen_rows(joined.packets, order), joined.quoted), times_ns[order]
+            joined, times_ns = PacketBlock(chosen(joined.packets, order), joined.quoted), times_ns[order]
         ready = int(np.searchsorted(times_ns, until_ns, side="right"))
         if len(times_ns) > MOST_HELD:
             ready = len(times_ns)

@@ -6,7 +6,7 @@ import pytest
 from netwatch.model.entry import ENTRY
 from netwatch.model.flow import FLOW
 from netwatch.model.packet import PACKET
-from netwatch.model.rows import as_bytes, copied, joined
+from netwatch.model.rows import as_bytes, chosen, copied, joined
 from netwatch.track.session_entry import ENTRY as SESSION
 
 
@@ -24,6 +24,8 @@ def test_copies_and_joins_are_those_of_numpy(dtype: np.dtype[np.void]) -> None:
     assert copied(rows[3:20]).tobytes() == rows[3:20].tobytes()
     assert joined(parts).tobytes() == np.concatenate(parts).tobytes()
     assert joined(parts).dtype == dtype
+    places = np.array([41, 3, 3])
+    assert chosen(rows, places).tobytes() == rows[places].tobytes()
 
 
 @EVERY_TYPE
