@@ -124,6 +124,7 @@ SCENARIOS = (
         name="slow-leak",
         text="200 sessions a second that are never closed, below any threshold of rate, until the table is full of them",
         limit=2500,
+        sysctls={"net.netfilter.nf_conntrack_tcp_timeout_time_wait": "8"},
         attacks=(_flood(Kind.HANDSHAKE, 200, 15, sources=ONE_NETWORK),),
         clients=Load(per_s=20.0, seconds=0.0),
         attack_s=16.0,
