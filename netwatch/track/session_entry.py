@@ -1,7 +1,7 @@
 """How the session table lies in memory: one entry in two cache lines, and the arrays around it.
 
 An established packet must touch as little as possible: its slot of the hash table (8 bytes), the first line of its entry (the tuple, state
-and times) and the second (TCP's two sides). An entry takes 128 bytes there, 32 to 64 of slots and some 8 in the timing wheel: about 180.
+and times) and the second (TCP's two sides). An entry takes 128 bytes there, 16 to 32 of slots and some 8 in the timing wheel: about 160.
 
 The second line is two records of 32 bytes, so that a packet's two sides are ``table.sides[4 * row + 2 + direction]`` and the other one:
 the same bytes seen through a second array. What belongs to the connection as a whole fills the gaps that this leaves.

@@ -275,6 +275,11 @@ class SessionTable:
             eviction.only_unreplied,
         )
 
+    def prepare(self) -> None:
+        """Have the kernels called that first a growing table needs, so that none is loaded or compiled in the middle of an attack."""
+        move_slots(self._arrays.slots, np.zeros_like(self._arrays.slots))
+        write_wheel_anew(self._arrays)
+
     def _grow(self) -> None:
         """Make room for another batch of packets: more rows, slots or pages of the wheel, or a wheel without what is outdated."""
         arrays, numbers = self._arrays, self._arrays.numbers
