@@ -11,9 +11,8 @@ or a file: a replay, a drill and a live firewall give the same incidents for the
 
 What comes before the sessions depends on nothing behind it: the ``Intake`` (intake.py), which a replay runs ahead on the other core. From
 the session table on, which also says whose service a packet is, the parts form a ``Line`` (line.py). Its meter and what is behind that
-follow the session table and tell it nothing:
-a replay runs them behind (behind.py) while the table goes on. A what-if is a second line (trial.py): a fork of the first from the moment
-when its mitigation would have been in force, fed with the same packets.
+follow the session table and tell it nothing: a replay runs them behind (behind.py) while the table goes on. A what-if is a second line
+(trial.py): a fork of the first from the moment when its mitigation would have been in force, fed with the same packets.
 """
 
 from collections.abc import Callable, Sequence

@@ -14,9 +14,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import inlined, njit, wide
 from netwatch.measure.attempt import DROPPED, HANDSHAKE_FLAGS, TCP, UDP, is_attempt
-from netwatch.measure.integer import signed
 from netwatch.measure.sources import BATCH, SketchArrays, note_attempts, note_completed
 from netwatch.model.packet import Layer, Rows, TcpFlag
 from netwatch.model.tracked import GAP_BIN_EDGES_S, FlowEvent, InvalidReason, SessionEvent, Verdict
@@ -131,8 +130,8 @@ def _walk_batch(
     attempts = 0
     for i in range(begin, stop):
         packet, seen = packets[i], tracked[i]
-        row, toward = signed(seen.service), signed(seen.toward_service)
-        layers, protocol = signed(packet.layers), signed(packet.protocol)
+        row, toward = wide(seen.service), wide(seen.toward_service)
+        layers, protocol = wide(packet.layers), wide(packet.protocol)
         counts[row, Column.PACKETS_OUT + toward] += 1
         counts[row, Column.BYTES_OUT + toward] += packet.wire_len
         if layers & FRAGMENT:
@@ -142,18 +141,18 @@ def _walk_batch(
             continue  # the packet that completes the datagram speaks for it
         to_service = toward if row else 1
         flags = 0
-        column = signed(Column.UNCOUNTED)
+        column = wide(Column.UNCOUNTED)
         if protocol == TCP and layers & TRANSPORT:
-            flags = signed(packet.tcp_flags) & HANDSHAKE_FLAGS
+            flags = wide(packet.tcp_flags) & HANDSHAKE_FLAGS
             column = COLUMN_BY_FLAGS[to_service, flags]
-            column = signed(Column.UNCOUNTED) if column == Column.ACKS_IN and packet.payload_len else column
+            column = wide(Column.UNCOUNTED) if column == Column.ACKS_IN and packet.payload_len else column
             counts[row, column] += 1
-        events, flow_events, verdict = signed(seen.session_events), signed(seen.flow_events), signed(seen.verdict)
+        events, flow_events, verdict = wide(seen.session_events), wide(seen.flow_events), wide(seen.verdict)
         if events | flow_events == 0 and column != Column.SYN and verdict != INVALID and verdict != DROPPED:
             continue
-        _count_events(counts, row, protocol, events, flow_events, signed(seen.gap_bin))
+        _count_events(counts, row, protocol, events, flow_events, wide(seen.gap_bin))
         if verdict == INVALID and FIRST_REASON <= seen.invalid <= LAST_REASON:
-            counts[row, Column.INVALID_MALFORMED - FIRST_REASON + signed(seen.invalid)] += 1
+            counts[row, Column.INVALID_MALFORMED - FIRST_REASON + wide(seen.invalid)] += 1
         elif verdict == DROPPED and events & SHED == 0:
             counts[row, Column.DROPPED_FULL] += 1
         if to_service and is_attempt(protocol, flags, events, flow_events, verdict):

@@ -12,8 +12,7 @@ from one to 2**52 without the bias tables or the switch to linear counting that 
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined
-from netwatch.measure.integer import signed
+from netwatch.jit import inlined, wide
 
 INDEX_BITS = 12
 REGISTERS = 1 << INDEX_BITS
@@ -32,9 +31,9 @@ Histogram = NDArray[np.int32]
 @inlined
 def add_distinct(registers: Registers, histogram: Histogram, row: int, code: np.uint64) -> None:
     """Add an item to the sketch of a row by its hash, of which all 64 bits must be mixed."""
-    register = signed(code >> INDEX_SHIFT)
+    register = wide(code >> INDEX_SHIFT)
     rest = code & RANK_MASK
-    old = signed(registers[row, register])
+    old = wide(registers[row, register])
     if old > RANK_BITS or rest >> np.uint64(RANK_BITS - old) != 0:
         return  # its run of zeros is no longer than the one that is kept: one comparison for nearly all items of a full sketch
     value = old + 1

@@ -12,8 +12,7 @@ Each filter has 2**23 bits in blocks of 64 bytes, one cache line, so that asking
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, prefetch
-from netwatch.measure.integer import signed
+from netwatch.jit import inlined, prefetch, wide
 from netwatch.model.tuple_hash import mix
 
 GENERATION_S = 300.0
@@ -38,7 +37,7 @@ Filter = NDArray[np.uint64]
 @inlined
 def fetch_known(filters: Filter, code: np.uint64) -> None:
     """Begin to fetch the blocks that ``is_known`` will look at."""
-    word = signed(mix(code ^ SALT) & BLOCK_MASK) * WORDS
+    word = wide(mix(code ^ SALT) & BLOCK_MASK) * WORDS
     prefetch(filters, word, 0)
     prefetch(filters, word + BLOCKS * WORDS, 0)
 
@@ -47,11 +46,11 @@ def fetch_known(filters: Filter, code: np.uint64) -> None:
 def is_known(filters: Filter, code: np.uint64) -> bool:
     """Whether either generation has the source with this hash."""
     mixed = mix(code ^ SALT)
-    block = signed(mixed & BLOCK_MASK)
+    block = wide(mixed & BLOCK_MASK)
     positions = mixed >> BLOCK_SHIFT
     in_first, in_second = True, True
     for _ in range(HASHES):
-        word, bit = signed(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
+        word, bit = wide(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
         in_first = in_first and (filters[0, block, word] >> bit) & ONE != 0
         in_second = in_second and (filters[1, block, word] >> bit) & ONE != 0
         positions >>= POSITION_BITS
@@ -62,11 +61,11 @@ def is_known(filters: Filter, code: np.uint64) -> bool:
 def remember(filters: Filter, generation: int, code: np.uint64) -> int:
     """Add a source to a generation; return how many bits that set."""
     mixed = mix(code ^ SALT)
-    block = signed(mixed & BLOCK_MASK)
+    block = wide(mixed & BLOCK_MASK)
     positions = mixed >> BLOCK_SHIFT
     new_bits = 0
     for _ in range(HASHES):
-        word, bit = signed(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
+        word, bit = wide(positions & WORD_MASK), (positions >> BIT_SHIFT) & BIT_MASK
         if (filters[generation, block, word] >> bit) & ONE == 0:
             filters[generation, block, word] |= ONE << bit
             new_bits += 1

@@ -22,9 +22,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import called, inlined, njit, prefetch
+from netwatch.jit import called, inlined, njit, prefetch, wide
 from netwatch.measure.attempt import DROPPED, HANDSHAKE_FLAGS, TCP, UDP, is_attempt
-from netwatch.measure.integer import signed
 from netwatch.model.packet import PACKET, Rows, TcpFlag
 from netwatch.model.tracked import FlowEvent, SessionEvent
 from netwatch.model.tuple_hash import FIXED_SEED, mix
@@ -102,14 +101,14 @@ def _worth(candidate: Row, second: int) -> int:
     if candidate.promoted:
         return 0
     attempts = candidate.attempts if candidate.second == second else 0
-    return (signed(candidate.answered) << 32) + signed(attempts) + 1
+    return (wide(candidate.answered) << 32) + wide(attempts) + 1
 
 
 @inlined
 def _place(table: Rows, tags: Tags, hi: np.uint64, lo: np.uint64, endpoint: int, ts_ns: int, seed: np.uint64) -> int:
     """Return the candidate's place in the table, after making one if it is new."""
     code = mix(lo ^ (np.uint64(endpoint) << ENDPOINT_SHIFT) ^ mix(hi ^ seed))
-    first, tag = signed(code & np.uint64(SETS - 1)) * WAYS, np.uint32(code >> TAG_SHIFT)
+    first, tag = wide(code & np.uint64(SETS - 1)) * WAYS, np.uint32(code >> TAG_SHIFT)
     for place in range(first, first + WAYS):
         if tags[place] == tag and table[place].endpoint == endpoint and table[place].lo == lo and table[place].hi == hi:
             return place
@@ -163,7 +162,7 @@ def _telling(tracked: Rows, begin: int, stop: int, found: NDArray[np.int64]) -> 
     count = 0
     for i in range(begin, stop):
         seen = tracked[i]
-        tells = signed(seen.session_events) & (REPLIED | NEW) | signed(seen.flow_events) & ONE_SIDED
+        tells = wide(seen.session_events) & (REPLIED | NEW) | wide(seen.flow_events) & ONE_SIDED
         found[count] = i
         count += (seen.service == 0) & ((tells != 0) | (seen.verdict == DROPPED))
     return count
@@ -171,21 +170,21 @@ def _telling(tracked: Rows, begin: int, stop: int, found: NDArray[np.int64]) -> 
 
 @inlined
 def _role(packet: Row, seen: Row) -> int:
-    events, flow_events, verdict = signed(seen.session_events), signed(seen.flow_events), signed(seen.verdict)
-    protocol, sport, dport = signed(packet.protocol), signed(packet.sport), signed(packet.dport)
+    events, flow_events, verdict = wide(seen.session_events), wide(seen.flow_events), wide(seen.verdict)
+    protocol, sport, dport = wide(packet.protocol), wide(packet.sport), wide(packet.dport)
     if protocol == TCP:
-        return _tcp_role(signed(packet.tcp_flags) & HANDSHAKE_FLAGS, sport, dport, events, flow_events, verdict)
+        return _tcp_role(wide(packet.tcp_flags) & HANDSHAKE_FLAGS, sport, dport, events, flow_events, verdict)
     return _udp_role(sport, dport, events, flow_events, verdict) if protocol == UDP else NOTHING
 
 
 @inlined
 def _note(packet: Row, role: int, table: Rows, tags: Tags, needed: int, seed: np.uint64) -> bool:
     """Add what one packet says to the table; return whether there is enough now."""
-    protocol = signed(packet.protocol)
+    protocol = wide(packet.protocol)
     if role == SOURCE_ANSWERED:
-        place = _place(table, tags, packet.src_hi, packet.src_lo, signed(packet.sport) << 8 | protocol, packet.ts_ns, seed)
+        place = _place(table, tags, packet.src_hi, packet.src_lo, wide(packet.sport) << 8 | protocol, packet.ts_ns, seed)
     else:
-        place = _place(table, tags, packet.dst_hi, packet.dst_lo, signed(packet.dport) << 8 | protocol, packet.ts_ns, seed)
+        place = _place(table, tags, packet.dst_hi, packet.dst_lo, wide(packet.dport) << 8 | protocol, packet.ts_ns, seed)
     candidate = table[place]
     candidate.last_ns = packet.ts_ns
     if role == DESTINATION_ASKED:

@@ -17,8 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, prefetch
-from netwatch.measure.integer import signed
+from netwatch.jit import inlined, prefetch, wide
 from netwatch.model.address import address_text
 from netwatch.model.packet import IPV4_MAPPED, Rows
 from netwatch.model.tuple_hash import mix
@@ -70,13 +69,13 @@ def key_text(key: int) -> str:
 @inlined
 def fetch_prefix(table: Table, code: np.uint64) -> None:
     """Begin to fetch the slot where ``count_prefix`` will look first."""
-    prefetch(table, (signed(code & np.uint64(SLOTS - 1))) * table.shape[1], 0)
+    prefetch(table, (wide(code & np.uint64(SLOTS - 1))) * table.shape[1], 0)
 
 
 @inlined
 def count_prefix(table: Table, occupied: NDArray[np.uint32], used: int, stamp: int, key: np.uint64, code: np.uint64) -> int:
     """Count one attempt. Return the slots used now, or -1 if the table is full and the prefix is not in it."""
-    slot = signed(code & np.uint64(SLOTS - 1))
+    slot = wide(code & np.uint64(SLOTS - 1))
     marked = np.uint64(stamp) << STAMP_SHIFT
     while table[slot, COUNT_AND_STAMP] >> STAMP_SHIFT == np.uint64(stamp):  # ends: at most half of the slots are in use
         if table[slot, KEY] == key:
@@ -94,7 +93,7 @@ def count_prefix(table: Table, occupied: NDArray[np.uint32], used: int, stamp: i
 @inlined
 def attempts_in(table: Table, slot: int) -> int:
     """The count in a slot."""
-    return signed(table[slot, COUNT_AND_STAMP] & COUNT_MASK)
+    return wide(table[slot, COUNT_AND_STAMP] & COUNT_MASK)
 
 
 @inlined
@@ -114,13 +113,13 @@ def rank_prefix(top_keys: Table, top_counts: NDArray[np.int64], row: int, key: n
 @inlined
 def service_of(key: np.uint64) -> int:
     """The service that a key counts for."""
-    return signed(key >> SERVICE_SHIFT) - 1
+    return wide(key >> SERVICE_SHIFT) - 1
 
 
 @inlined
 def _usual_place(usual: Rows, key: np.uint64, clock_s: Clocks, seed: np.uint64) -> int:
     """The way that holds the key, or else the one that is worth least now."""
-    first = signed(mix(key ^ seed) & np.uint64(USUAL_SETS - 1)) * USUAL_WAYS
+    first = wide(mix(key ^ seed) & np.uint64(USUAL_SETS - 1)) * USUAL_WAYS
     least, least_worth = first, np.inf
     for place in range(first, first + USUAL_WAYS):
         entry = usual[place]

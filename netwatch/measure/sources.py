@@ -13,9 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined, njit
+from netwatch.jit import inlined, njit, wide
 from netwatch.measure.distinct import DistinctSketches, Histogram, Registers, add_distinct, estimate_distinct
-from netwatch.measure.integer import signed
 from netwatch.measure.known import PENDING, Filter, KnownSources, fetch_known, is_known, remember
 from netwatch.measure.prefixes import (
     MOST_PREFIXES,
@@ -96,12 +95,12 @@ def note_attempts(sketches: SketchArrays, packets: Rows, tracked: Rows, asking: 
     codes, table, occupied, rest, filters = sketches.codes, sketches.table, sketches.occupied, sketches.rest, sketches.filters
     used = sketches.fill[USED]
     for place, i in enumerate(asking):
-        packet, service = packets[i], signed(tracked[i].service)
+        packet, service = packets[i], wide(tracked[i].service)
         codes[place] = _source_code(service, packet.src_hi, packet.src_lo, seed)
         fetch_prefix(table, mix(prefix_key(service, packet.src_hi, packet.src_lo) ^ seed))
         fetch_known(filters, codes[place])
     for i in asking:
-        packet, service = packets[i], signed(tracked[i].service)
+        packet, service = packets[i], wide(tracked[i].service)
         key = prefix_key(service, packet.src_hi, packet.src_lo)
         slots = count_prefix(table, occupied, used, stamp, key, mix(key ^ seed))
         if slots < 0:
@@ -111,11 +110,11 @@ def note_attempts(sketches: SketchArrays, packets: Rows, tracked: Rows, asking: 
     sketches.fill[USED] = used
     sources, sources_histogram = sketches.sources, sketches.sources_histogram
     for place, i in enumerate(asking):
-        add_distinct(sources, sources_histogram, signed(tracked[i].service), codes[place])
+        add_distinct(sources, sources_histogram, wide(tracked[i].service), codes[place])
     known, known_histogram = sketches.known, sketches.known_histogram
     for place, i in enumerate(asking):
         if is_known(filters, codes[place]):
-            add_distinct(known, known_histogram, signed(tracked[i].service), codes[place])
+            add_distinct(known, known_histogram, wide(tracked[i].service), codes[place])
 
 
 @inlined

@@ -12,10 +12,9 @@ open flow does. The clock never runs backwards: a packet with an earlier time is
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import called, inlined
+from netwatch.jit import called, inlined, wide
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Rows
-from netwatch.track.flow_index import signed
 from netwatch.track.flow_row import CLOSED, ending, write_record
 
 Links = NDArray[np.uint32]
@@ -70,7 +69,7 @@ def enqueue(heads: Links, tails: Links, newer: Links, group: int, tick: int, row
 def dequeue(heads: Links, newer: Links, group: int, tick: int) -> int:
     """Take the first flow of a tick's queue; -1 if it is empty."""
     queue = tick & (heads.shape[1] - 1)
-    row = signed(heads[group, queue]) - 1
+    row = wide(heads[group, queue]) - 1
     if row >= 0:
         heads[group, queue] = newer[row]
     return row
@@ -92,7 +91,7 @@ def remember_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
 @inlined
 def take_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
     """Take a row out of the closed list."""
-    after, before = signed(newer[row]), signed(older[row])
+    after, before = wide(newer[row]), wide(older[row])
     if before == 0:
         table[0].closed_oldest = after
     else:
@@ -107,7 +106,7 @@ def take_closed(table: Rows, newer: Links, older: Links, row: int) -> None:
 def emit(table: Rows, rows: Rows, tallies: Rows, row: int, end: int, records: Rows) -> None:
     """Write a record that ended, if anybody wants records."""
     if table[0].keep_records:
-        write_record(rows, tallies, row, ending(signed(rows[row].state), end), records, table[0].records)
+        write_record(rows, tallies, row, ending(wide(rows[row].state), end), records, table[0].records)
         table[0].records += 1
 
 
@@ -124,7 +123,7 @@ def expire(table: Rows, rows: Rows, tallies: Rows, heads: Links, tails: Links, n
                 tick += 1
                 table[0].oldest_tick[group] = tick
                 continue
-            last_tick = signed(rows[row].last_tick)
+            last_tick = wide(rows[row].last_tick)
             if last_tick > tick:
                 enqueue(heads, tails, newer, group, last_tick, row)
                 continue
@@ -170,7 +169,7 @@ def oldest_open(table: Rows, rows: Rows, heads: Links, tails: Links, newer: Link
         if row < 0:  # both have reached now, and this one is empty
             group = OTHER_CLASS - group
             row = dequeue(heads, newer, group, tick)
-        last_tick = signed(rows[row].last_tick)
+        last_tick = wide(rows[row].last_tick)
         if last_tick == tick:
             return row
         enqueue(heads, tails, newer, group, last_tick, row)

@@ -6,12 +6,10 @@ out and its followers moved up (Knuth, TAOCP 6.4 R) without looking at any row. 
 has rows, so a probe is short; it is as large as it will ever be from the start, since memory that is never touched costs nothing.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import inlined
+from netwatch.jit import inlined, wide
 
 Slots = NDArray[np.uint64]
 
@@ -20,20 +18,14 @@ TAG_SHIFT = np.uint64(32)
 
 
 @inlined
-def signed(value: Any) -> int:
-    """A field as a number to reckon with: numba makes a float of a signed and an unsigned 64-bit integer."""
-    return np.int64(value)  # type: ignore[return-value]  # inside a kernel this is what int means
-
-
-@inlined
 def home(slots: Slots, tag: int) -> int:
     """Where the entry of a tag lies if nothing is in its way; the number of slots is a power of two, at most 2**32."""
-    return (signed(tag) * len(slots)) >> 32
+    return (wide(tag) * len(slots)) >> 32
 
 
 @inlined
 def tag_of(key_hash: int) -> int:
-    return signed(np.uint64(key_hash) >> TAG_SHIFT)
+    return wide(np.uint64(key_hash) >> TAG_SHIFT)
 
 
 @inlined
@@ -44,8 +36,8 @@ def candidate(slots: Slots, place: int, tag: int) -> tuple[int, int]:
         entry = slots[place]
         if entry == np.uint64(0):
             return place, 0
-        if signed(entry >> TAG_SHIFT) == tag:
-            return place, signed(entry & ROW_BITS)
+        if wide(entry >> TAG_SHIFT) == tag:
+            return place, wide(entry & ROW_BITS)
         place = (place + 1) & last
 
 
@@ -59,7 +51,7 @@ def empty_slot(slots: Slots, tag: int, row: int) -> None:
     """Take out the entry of a row, and move up what was pushed behind it."""
     last = len(slots) - 1
     hole = home(slots, tag)
-    while signed(slots[hole] & ROW_BITS) != row + 1:
+    while wide(slots[hole] & ROW_BITS) != row + 1:
         hole = (hole + 1) & last
     place = hole
     while True:
@@ -67,7 +59,7 @@ def empty_slot(slots: Slots, tag: int, row: int) -> None:
         entry = slots[place]
         if entry == np.uint64(0):
             break
-        pushed_by = (place - home(slots, signed(entry >> TAG_SHIFT))) & last
+        pushed_by = (place - home(slots, wide(entry >> TAG_SHIFT))) & last
         if pushed_by >= ((place - hole) & last):
             slots[hole] = entry
             hole = place

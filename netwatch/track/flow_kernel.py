@@ -10,12 +10,12 @@ looks again.
 
 import numpy as np
 
-from netwatch.jit import called, inlined, njit, prefetch
+from netwatch.jit import called, inlined, njit, prefetch, wide
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Layer, Rows
 from netwatch.model.tracked import FlowEvent
 from netwatch.track.flow_age import ROOM, Links, age_class, emit, enqueue, expire, move_clock, oldest_open, take_closed
-from netwatch.track.flow_index import Slots, candidate, empty_slot, fill_slot, home, signed, tag_of
+from netwatch.track.flow_index import Slots, candidate, empty_slot, fill_slot, home, tag_of
 from netwatch.track.flow_packet import ACK, RESUME_ANSWERED, RESUME_UNANSWERED, RESUMED, SYN, TCP, TRANSPORT, count_packet, take_packet
 from netwatch.track.flow_row import (
     CLOSED,
@@ -44,7 +44,7 @@ ACTIVE_END, EVICTED_END = int(FlowEnd.ACTIVE), int(FlowEnd.EVICTED)
 @inlined
 def kind_of(packet: Row) -> int:
     """Protocol, and the mark of later fragments whose ports are not known."""
-    kind = signed(packet.protocol)
+    kind = wide(packet.protocol)
     if packet.layers & FRAGMENT and packet.fragment_offset > 0 and not packet.layers & TRANSPORT:
         kind |= FRAGMENTS_KIND
     return kind
@@ -93,7 +93,7 @@ def opens_again(state: int, flow: Row, direction: int, flags: int, sequence: int
     if not has_ended(state):
         return False
     if state & (SYN_SEEN << direction):
-        return sequence != signed(flow.isn[direction])
+        return sequence != wide(flow.isn[direction])
     return not flags & ACK
 
 
@@ -124,7 +124,7 @@ def make_room(
         row = oldest_open(table, rows, heads, tails, newer)
         emit(table, rows, tallies, row, EVICTED_END, records)
         table[0].evicted += 1
-    empty_slot(slots, signed(rows[row].tag), row)
+    empty_slot(slots, wide(rows[row].tag), row)
     return row
 
 
@@ -155,7 +155,7 @@ def begin_again(
     packet: Row,
 ) -> int:
     """End the record of a known flow and begin another, if this packet says so; return the direction, which may have turned."""
-    state, ts_ns = signed(rows[row].state), packet.ts_ns
+    state, ts_ns = wide(rows[row].state), packet.ts_ns
     if state & CLOSED:
         if packet.protocol != TCP or packet.tcp_flags & SYN:
             direction = name_sides(rows, tallies, keep, row, packet)
@@ -164,7 +164,7 @@ def begin_again(
         clear_record(rows, tallies, keep, row, ts_ns)
         enqueue(heads, tails, newer, age_class(rows[row].kind), table[0].tick, row)
     elif is_syn(packet):  # few are, and of packets that go either way it is better asked first than their direction
-        if opens_again(state, rows[row], direction, signed(packet.tcp_flags), signed(packet.seq)):
+        if opens_again(state, rows[row], direction, wide(packet.tcp_flags), wide(packet.seq)):
             emit(table, rows, tallies, row, OPEN_END, records)
             direction = name_sides(rows, tallies, keep, row, packet)
             clear_record(rows, tallies, keep, row, ts_ns)
@@ -270,7 +270,7 @@ def track_packets(
             direction = begin_again(table, rows, tallies, keep, heads, tails, newer, older, records, row, direction, packet)
 
         flow, tally = rows[row], tallies[row if keep else 0]
-        state, more = count_packet(flow, tally, keep, signed(flow.state), direction, packet, table[0].tick)
+        state, more = count_packet(flow, tally, keep, wide(flow.state), direction, packet, table[0].tick)
         events |= more
         if not packet.layers & HELD:
             state, more = take_packet(flow, tally, keep, state, direction, packet, gap_ns)
@@ -290,7 +290,7 @@ def write_open_records(rows: Rows, tallies: Rows, start: int, used: int, records
     """Write the records of rows from ``start`` on that are still open; return the next row, and how many were written."""
     row, number = start, 0
     while row < used and number < len(records):
-        state = signed(rows[row].state)
+        state = wide(rows[row].state)
         if not state & CLOSED:
             write_record(rows, tallies, row, ending(state, OPEN_END), records, number)
             number += 1

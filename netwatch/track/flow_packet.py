@@ -5,11 +5,10 @@ Events are edges: each is set on one packet only, so that adding them up counts 
 
 import numpy as np
 
-from netwatch.jit import inlined
+from netwatch.jit import inlined, wide
 from netwatch.model.packet import Layer, TcpFlag
 from netwatch.model.service import Protocol
 from netwatch.model.tracked import GAP_BIN_EDGES_S, FlowEvent
-from netwatch.track.flow_index import signed
 from netwatch.track.flow_row import (
     ACK_AWAITED,
     ACK_SEEN,
@@ -91,14 +90,14 @@ def is_repeated(flow: Row, direction: int, sequence: int, payload: int, length: 
     A single byte of payload just below the newest is a keep-alive probe (RFC 9293 section 3.8.4).
     """
     end = sequence + length
-    highest = signed(flow.next_seq[direction])
+    highest = wide(flow.next_seq[direction])
     if after(end, highest) > 0:
         if after(sequence, highest) > 0:
             flow.hole_start[direction] = highest
             flow.hole_end[direction] = sequence
         flow.next_seq[direction] = end
         return False
-    start, stop = signed(flow.hole_start[direction]), signed(flow.hole_end[direction])
+    start, stop = wide(flow.hole_start[direction]), wide(flow.hole_end[direction])
     if start != stop and after(sequence, start) >= 0 and after(stop, end) >= 0:
         if sequence == start:
             flow.hole_start[direction] = end
@@ -112,7 +111,7 @@ def is_repeated(flow: Row, direction: int, sequence: int, payload: int, length: 
 def take_segment(flow: Row, tally: Row, keep: bool, state: int, direction: int, packet: Row, gap_ns: int) -> tuple[int, int]:
     """Work on any other TCP segment; return the state and the events."""
     events = 0
-    flags, payload, sequence = signed(packet.tcp_flags), signed(packet.payload_len), signed(packet.seq)
+    flags, payload, sequence = wide(packet.tcp_flags), wide(packet.payload_len), wide(packet.seq)
     length = payload + (1 if flags & FIN else 0)
     is_new = True
     if not state & (SEQUENCE << direction):
@@ -150,7 +149,7 @@ def take_segment(flow: Row, tally: Row, keep: bool, state: int, direction: int, 
 def take_packet(flow: Row, tally: Row, keep: bool, state: int, direction: int, packet: Row, gap_ns: int) -> tuple[int, int]:
     """Work on what lies above IP; return the state and the events."""
     events = 0
-    payload = signed(packet.payload_len)
+    payload = wide(packet.payload_len)
     if keep:
         tally.payload[direction] += payload
     # Without a branch: neither payload nor direction can be predicted.
@@ -161,7 +160,7 @@ def take_packet(flow: Row, tally: Row, keep: bool, state: int, direction: int, p
     events |= is_first * FIRST_PAYLOAD
     if packet.protocol != TCP or not packet.layers & TRANSPORT:
         return state, events
-    flags = signed(packet.tcp_flags)
+    flags = wide(packet.tcp_flags)
     if flags & ACK:
         state |= ACK_SEEN
         if state & ACK_AWAITED and direction == 0 and not flags & (SYN | RST):

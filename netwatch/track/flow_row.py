@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from netwatch.jit import called, inlined
+from netwatch.jit import called, inlined, wide
 from netwatch.model.flow import FlowEnd
 from netwatch.model.packet import Rows
-from netwatch.track.flow_index import signed
 
 ROW = np.dtype(
     [
@@ -140,7 +139,7 @@ def turn_around(rows: Rows, tallies: Rows, keep: bool, row: int) -> None:
     flow.isn[0], flow.isn[1] = flow.isn[1], flow.isn[0]
     flow.hole_start[0], flow.hole_start[1] = flow.hole_start[1], flow.hole_start[0]
     flow.hole_end[0], flow.hole_end[1] = flow.hole_end[1], flow.hole_end[0]
-    state = signed(flow.state)
+    state = wide(flow.state)
     pairs = ((state & FIRST_OF_PAIRS) << 1) | ((state & SECOND_OF_PAIRS) >> 1)
     flow.state = (state & ~(FIRST_OF_PAIRS | SECOND_OF_PAIRS)) ^ RESUMED_BY_RESPONDER | pairs
     if keep:

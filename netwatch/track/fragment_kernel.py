@@ -9,11 +9,10 @@ and for each fragment the size of its buffer, which was measured over veth on 6.
 import numpy as np
 from numpy.typing import NDArray
 
-from netwatch.jit import called, inlined, njit
+from netwatch.jit import called, inlined, njit, wide
 from netwatch.model.packet import Layer, Rows
 from netwatch.model.tuple_hash import mix
 from netwatch.track.flow_age import Links
-from netwatch.track.flow_index import signed
 from netwatch.track.flow_row import Row
 from netwatch.track.fragment_bits import DUPLICATE, NEW, Bits, add_range
 
@@ -92,13 +91,13 @@ def buffer_bytes(wire_len: int) -> int:
 def bucket_of(packet: Row, buckets: Links, seed: np.uint64) -> int:
     source = mix(packet.src_lo ^ mix(packet.src_hi ^ seed))
     target = mix(packet.dst_lo ^ mix(packet.dst_hi ^ seed ^ np.uint64(packet.fragment_id)))
-    return signed(mix(source + (target << np.uint64(1))) & np.uint64(len(buckets) - 1))
+    return wide(mix(source + (target << np.uint64(1))) & np.uint64(len(buckets) - 1))
 
 
 @called
 def find_datagram(packet: Row, family: int, protocol: int, bucket: int, datagrams: Rows, buckets: Links) -> int:
     """The datagram that a fragment belongs to, -1 if none of it has come."""
-    row = signed(buckets[bucket]) - 1
+    row = wide(buckets[bucket]) - 1
     while row >= 0:
         datagram = datagrams[row]
         if (
@@ -111,7 +110,7 @@ def find_datagram(packet: Row, family: int, protocol: int, bucket: int, datagram
             and datagram.family == family
         ):
             break
-        row = signed(datagram.chain) - 1
+        row = wide(datagram.chain) - 1
     return row
 
 
@@ -153,7 +152,7 @@ def begin_datagram(
 def end_datagram(row: int, book: Rows, datagrams: Rows, buckets: Links) -> None:
     """Forget a datagram, whole or given up."""
     datagram = datagrams[row]
-    family = signed(datagram.family)
+    family = wide(datagram.family)
     book[0].memory_held[family] -= datagram.memory
     book[0].datagrams -= 1
     if datagram.older:
@@ -164,12 +163,12 @@ def end_datagram(row: int, book: Rows, datagrams: Rows, buckets: Links) -> None:
         datagrams[datagram.newer - 1].older = datagram.older
     else:
         book[0].newest[family] = datagram.older
-    link = signed(buckets[datagram.bucket]) - 1
+    link = wide(buckets[datagram.bucket]) - 1
     if link == row:
         buckets[datagram.bucket] = datagram.chain
     else:
-        while signed(datagrams[link].chain) - 1 != row:
-            link = signed(datagrams[link].chain) - 1
+        while wide(datagrams[link].chain) - 1 != row:
+            link = wide(datagrams[link].chain) - 1
         datagrams[link].chain = datagram.chain
     datagram.chain = book[0].free
     book[0].free = row + 1
@@ -192,11 +191,11 @@ def expire_datagrams(now_ns: int, book: Rows, datagrams: Rows, buckets: Links) -
 def take_fragment(packet: Row, row: int, book: Rows, datagrams: Rows, buckets: Links, held: Bits, starts: Bits) -> bool:
     """Add a fragment to its datagram. ``False``: it was refused, and perhaps the datagram is gone."""
     datagram = datagrams[row]
-    family = signed(datagram.family)
-    offset = signed(packet.fragment_offset)
-    end = offset + signed(packet.payload_len)
+    family = wide(datagram.family)
+    offset = wide(packet.fragment_offset)
+    end = offset + wide(packet.payload_len)
     if offset == 0:
-        end += signed(packet.transport_header_len)
+        end += wide(packet.transport_header_len)
     more = packet.layers & MORE != 0
     header = IPV4_HEADER if family == IPV4 else 0
     kills = family == IPV4  # IPv6 refuses the fragment and keeps the others
@@ -217,7 +216,7 @@ def take_fragment(packet: Row, row: int, book: Rows, datagrams: Rows, buckets: L
         else:
             refused = end < datagram.length or (datagram.flags & LAST_IN != 0 and end != datagram.length)
         if not refused:
-            datagram.length = max(signed(datagram.length), end)
+            datagram.length = max(wide(datagram.length), end)
             if not more:
                 datagram.flags |= LAST_IN
             refused = end == offset
@@ -227,8 +226,8 @@ def take_fragment(packet: Row, row: int, book: Rows, datagrams: Rows, buckets: L
         outcome = add_range(held, starts, row, offset, end, 0 < datagram.tail_end == offset)
         if outcome == NEW:
             datagram.received += end - offset
-            datagram.tail_end = max(signed(datagram.tail_end), end)
-            size = buffer_bytes(signed(packet.wire_len))
+            datagram.tail_end = max(wide(datagram.tail_end), end)
+            size = buffer_bytes(wide(packet.wire_len))
             datagram.memory += size
             book[0].memory_held[family] += size
             return True
@@ -253,9 +252,9 @@ def become_whole(packet: Row, first: Row, length: int, same_block: bool) -> None
     packet.status = first.status
     packet.quoted = first.quoted if same_block else -1
     packet.transport_header_len = first.transport_header_len
-    packet.payload_len = length - signed(first.transport_header_len)
+    packet.payload_len = length - wide(first.transport_header_len)
     packet.fragment_offset = 0
-    packet.layers = (signed(first.layers) & ~(FIRST_FRAGMENT | MORE | HELD)) | FRAGMENT | REASSEMBLED
+    packet.layers = (wide(first.layers) & ~(FIRST_FRAGMENT | MORE | HELD)) | FRAGMENT | REASSEMBLED
 
 
 @njit
@@ -263,7 +262,7 @@ def holds_fragments(packets: Rows) -> bool:
     """Whether there is any fragment in a block; in most there is none."""
     layers = 0
     for number in range(len(packets)):
-        layers |= signed(packets[number].layers)
+        layers |= wide(packets[number].layers)
     return layers & FRAGMENT != 0
 
 
@@ -291,7 +290,7 @@ def reassemble(
         if book[0].memory_held[family] > book[0].memory_limit:
             book[0].memory += 1
             continue
-        protocol = signed(packet.protocol) if family == IPV4 else 0
+        protocol = wide(packet.protocol) if family == IPV4 else 0
         bucket = bucket_of(packet, buckets, seed)
         row = find_datagram(packet, family, protocol, bucket, datagrams, buckets)
         if row < 0:
@@ -306,7 +305,7 @@ def reassemble(
         if datagram.flags & FIRST_IN:
             first = firsts[row]
             if datagram.flags & LAST_IN and datagram.received == datagram.length:
-                become_whole(packet, first, signed(datagram.length), datagram.first_block == book[0].block)
+                become_whole(packet, first, wide(datagram.length), datagram.first_block == book[0].block)
                 end_datagram(row, book, datagrams, buckets)
                 book[0].completed += 1
             elif first.layers & TRANSPORT and packet.fragment_offset > 0:
